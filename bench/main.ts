@@ -1,0 +1,104 @@
+/** `npm run bench`: see --help. Compare ratios within one run; absolute numbers belong to the machine. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+import { Bench } from './speed/phases.ts'
+import { type Figures, jsonOf, median, tableOf } from './speed/report.ts'
+
+const HELP = `npm run bench -- [options]
+
+How fast Steward is on SQLite (synchronous=FULL, story complete) beside a bare undici Pool against the same provider.
+Phases are interleaved and repeated; medians are shown. Takes about 4 minutes, with --quick less than one.
+
+  --store NAME      sqlite                                      (default sqlite)
+  --quick           fewer calls, 100,000 waiting instead of 1,000,000, two rounds
+  --only NAMES      comma-separated: throughput, latency, backlog, recovery, slow
+  --rounds N        repetitions of the throughput phases        (default 5, quick 3)
+  --json FILE       write the result there, too
+  --profile FOLDER  only drains once and leaves a CPU profile of the worker in FOLDER`
+
+type Sizes = { readonly rounds: number; readonly calls: number; readonly submits: number; readonly waiting: number; readonly singles: number }
+const FULL: Sizes = { rounds: 5, calls: 30_000, submits: 150_000, waiting: 1_000_000, singles: 1_000 }
+const QUICK: Sizes = { rounds: 3, calls: 15_000, submits: 60_000, waiting: 100_000, singles: 300 }
+
+const say = (line: string): void => console.log(line)
+
+async function throughput(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
+  for (let round = 1; round <= sizes.rounds; round++) {
+    const raw = await bench.raw(sizes.calls)
+    const submit = await bench.submit(sizes.submits)
+    const drain = await bench.drain(sizes.calls)
+    const live = await bench.live(sizes.calls)
+    const liveInTwo = await bench.liveInTwo(sizes.calls)
+    figures.rounds.push({ raw, submit, drain: drain.rate, live, liveInTwo, drainRssMb: drain.rssMb, drainCpuUs: drain.cpuUsPerCall })
+    say(`  round ${round} of ${sizes.rounds}: raw ${raw.toFixed(0)}/s, submit ${submit.toFixed(0)}/s, drain ${drain.rate.toFixed(0)}/s (${(drain.rate / raw).toFixed(2)}), live ${live.toFixed(0)}/s (${(live / raw).toFixed(2)}), in two processes ${liveInTwo.toFixed(0)}/s`)
+  }
+}
+
+async function latency(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
+  figures.perform = await bench.perform(sizes.singles)
+  say(`  perform: median ${figures.perform.performP50Ms.toFixed(2)} ms, direct ${figures.perform.directP50Ms.toFixed(2)} ms`)
+  figures.latency = await bench.latency(sizes.singles)
+  figures.latencyInTwo = await bench.latencyInTwo(sizes.singles)
+  say(`  submit to recorded at 50/s: median ${figures.latency.p50Ms.toFixed(2)} ms; worked by another process ${figures.latencyInTwo.p50Ms.toFixed(2)} ms`)
+}
+
+async function backlog(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
+  figures.backlog = { waiting: sizes.waiting, ...(await bench.backlog(sizes.waiting)) }
+  say(`  ${sizes.waiting} waiting: opens in ${figures.backlog.openMs.toFixed(0)} ms, the worker takes up to ${figures.backlog.rssMb.toFixed(0)} MB`)
+}
+
+async function recovery(bench: Bench, _sizes: Sizes, figures: Figures): Promise<void> {
+  const took = [await bench.recovery(), await bench.recovery(), await bench.recovery()]
+  figures.recoveryMs = median(took)
+  say(`  a worker killed with 50 in flight: all recorded after ${figures.recoveryMs.toFixed(0)} ms`)
+}
+
+async function slow(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
+  const commitDelayMs = 2
+  const raw = await bench.raw(sizes.calls)
+  const submit = await bench.submit(Math.round(sizes.submits / 3), commitDelayMs)
+  const drain = await bench.drain(sizes.calls, { commitDelayMs })
+  const live = await bench.live(sizes.calls, commitDelayMs)
+  figures.slowDisk = { commitDelayMs, raw, submit, drain: drain.rate, live }
+  say(`  with ${commitDelayMs} ms added to each commit: submit ${submit.toFixed(0)}/s, drain ${drain.rate.toFixed(0)}/s (${(drain.rate / raw).toFixed(2)}), live ${live.toFixed(0)}/s (${(live / raw).toFixed(2)})`)
+}
+
+const PHASES = { throughput, latency, backlog, recovery, slow }
+
+async function main(): Promise<void> {
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({ options: { store: text, quick: { type: 'boolean' }, only: text, rounds: text, json: text, profile: text, help: { type: 'boolean' } } })
+  if (values.help) return say(HELP)
+  if (values.store !== undefined && values.store !== 'sqlite') throw new Error(`--store ${values.store} is not there yet; this release has sqlite.`)
+  const sizes = { ...(values.quick ? QUICK : FULL), ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }) }
+  const names = (values.only ?? Object.keys(PHASES).join(',')).split(',')
+  const unknown = names.find((name) => !(name in PHASES))
+  if (unknown !== undefined) throw new Error(`--only ${unknown} is not one of: ${Object.keys(PHASES).join(', ')}.`)
+  const bench = await Bench.start()
+  try {
+    if (values.profile !== undefined) return await profile(bench, sizes, values.profile)
+    const figures: Figures = { rounds: [] }
+    for (const name of names) {
+      say(`${name}:`)
+      await PHASES[name as keyof typeof PHASES](bench, sizes, figures)
+    }
+    say(tableOf(figures))
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(jsonOf(figures), null, 2)}\n`)
+  } finally {
+    await bench.stop()
+  }
+}
+
+async function profile(bench: Bench, sizes: Sizes, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  const { rate, cpuUsPerCall } = await bench.drain(sizes.calls, { profileTo: folder })
+  say(`drained at ${rate.toFixed(0)}/s, ${cpuUsPerCall.toFixed(0)} µs of CPU per call (all threads); the profile is in ${folder}`)
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 2
+}

@@ -1,0 +1,179 @@
+/** The measurements, each run in a fresh process: told by environment which one, answers by one message, leaves. */
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Steward } from 'steward'
+import { sqlite } from 'steward/sqlite'
+import { type Charge, chargeOf, chargeOperation, CONCURRENT, poolOf, post } from './charge.ts'
+import { nowMs } from './clock.ts'
+import { type Task, taskOfThisProcess } from './task.ts'
+
+const task = taskOfThisProcess()
+const pool = poolOf(task.port)
+const PAGE = 5_000
+
+const open = async (operation: ReturnType<typeof chargeOperation>, options: Partial<Task> = {}): Promise<Steward> => Steward.open({
+  store: sqlite(task.dbPath, { commitDelayMs: options.commitDelayMs ?? 0 }), operations: [operation], onAlert: null, concurrency: CONCURRENT,
+})
+
+/** Runs `one` for every number, this many at a time. */
+async function each(count: number, one: (n: number) => Promise<unknown>): Promise<void> {
+  let next = 0
+  const caller = async (): Promise<void> => {
+    while (next < count) await one(next++)
+  }
+  await Promise.all(Array.from({ length: CONCURRENT }, caller))
+}
+
+/** Resolves when this many sends have returned. */
+function sends(count: number): { readonly all: Promise<void>; readonly onSent: () => void; readonly sent: () => number } {
+  let sent = 0
+  let done: () => void = () => undefined
+  const all = new Promise<void>((resolve) => { done = resolve })
+  return { all, sent: () => sent, onSent: () => { sent++; if (sent === count) done() } }
+}
+
+/** The instant at which nothing is open any more. */
+async function allRecorded(steward: Steward): Promise<number> {
+  while ((await steward.list({ states: ['waiting', 'running', 'accepted', 'checking'], limit: 1 })).length > 0);
+  return nowMs()
+}
+
+const quantile = (sorted: readonly number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+const ascending = (values: readonly number[]): readonly number[] => [...values].sort((a, b) => a - b)
+
+const MEASUREMENTS: Readonly<Record<string, () => Promise<object>>> = {
+  async raw() {
+    await each(task.calls, (n) => post(pool, '/charges', chargeOf(n), `raw-${n}`))
+    return { endedAt: nowMs() }
+  },
+
+  async submit() {
+    const operation = chargeOperation(pool)
+    const steward = await open(operation, task)
+    const startedAt = nowMs()
+    await each(task.calls, (n) => steward.submit(operation, { key: `o_${n}`, input: chargeOf(n) }))
+    const endedAt = nowMs()
+    await steward.close()
+    return { startedAt, endedAt }
+  },
+
+  async preload() {
+    const operation = chargeOperation(pool)
+    const steward = await open(operation)
+    for (let n = task.from ?? 0; n < task.calls; n += PAGE) {
+      const inputs: Charge[] = Array.from({ length: Math.min(PAGE, task.calls - n) }, (_, i) => chargeOf(n + i))
+      await steward.submitMany(operation, inputs.map((input) => ({ key: input.orderId, input })))
+    }
+    await steward.close()
+    return {}
+  },
+
+  async drain() {
+    const { all, onSent } = sends(task.calls)
+    const steward = await open(chargeOperation(pool, { onSent, signal: task.noSignal !== true }), task)
+    steward.start()
+    process.send?.('ready')
+    await all
+    const endedAt = await allRecorded(steward)
+    const { rss } = process.memoryUsage()
+    const cpu = process.cpuUsage()
+    await steward.close()
+    return { endedAt, rssMb: rss / 2 ** 20, cpuUsPerCall: (cpu.user + cpu.system) / task.calls }
+  },
+
+  async live() {
+    const { all, onSent } = sends(task.calls)
+    const operation = chargeOperation(pool, { onSent, signal: task.noSignal !== true })
+    const steward = await open(operation, task)
+    steward.start()
+    const startedAt = nowMs()
+    await Promise.all([all, each(task.calls, (n) => steward.submit(operation, { key: `o_${n}`, input: chargeOf(n) }))])
+    const endedAt = await allRecorded(steward)
+    await steward.close()
+    return { startedAt, endedAt }
+  },
+
+  async perform() {
+    const operation = chargeOperation(pool)
+    const steward = await open(operation)
+    steward.start()
+    const direct: number[] = []
+    const performed: number[] = []
+    for (let n = 0; n < task.calls; n++) {
+      const t0 = nowMs()
+      await post(pool, '/charges', chargeOf(n), `direct-${n}`)
+      const t1 = nowMs()
+      await steward.perform(operation, { key: `o_${n}`, input: chargeOf(n) })
+      const t2 = nowMs()
+      if (n < task.calls / 10) continue
+      direct.push(t1 - t0)
+      performed.push(t2 - t1)
+    }
+    await steward.close()
+    const [plain, durable] = [ascending(direct), ascending(performed)]
+    return { directP50Ms: quantile(plain, 0.5), performP50Ms: quantile(durable, 0.5), directP99Ms: quantile(plain, 0.99), performP99Ms: quantile(durable, 0.99) }
+  },
+
+  /** 50 a second, submitted and worked by this process; with `from` 1, worked by another one. */
+  async latency() {
+    const operation = chargeOperation(pool)
+    const steward = await open(operation)
+    if (task.from !== 1) steward.start()
+    const took: number[] = []
+    const all: Promise<void>[] = []
+    const startedAt = nowMs()
+    for (let n = 0; n < task.calls; n++) {
+      await sleep(Math.max(0, startedAt + n * 20 - nowMs()))
+      const t0 = nowMs()
+      const submitted = await steward.submit(operation, { key: `l_${n}`, input: chargeOf(n) })
+      all.push(submitted.outcome().then(() => { if (n >= task.calls / 10) took.push(nowMs() - t0) }))
+    }
+    await Promise.all(all)
+    await steward.close()
+    const sorted = ascending(took)
+    return { p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99) }
+  },
+
+  /** Opens a store with a large backlog and works it for some seconds. */
+  async backlog() {
+    const { onSent, sent } = sends(Number.POSITIVE_INFINITY)
+    const operation = chargeOperation(pool, { onSent })
+    const t0 = nowMs()
+    const steward = await open(operation)
+    const openMs = nowMs() - t0
+    steward.start()
+    let rss = 0
+    for (let i = 0; i < 50; i++) {
+      await sleep(100)
+      rss = Math.max(rss, process.memoryUsage().rss)
+    }
+    await steward.close()
+    return { openMs, rssMb: rss / 2 ** 20, sent: sent() }
+  },
+
+  /** Has all its calls in flight, and never hears of them: to be killed. */
+  async hold() {
+    const operation = chargeOperation(pool, { hold: true })
+    const steward = await open(operation)
+    steward.start()
+    await steward.submitMany(operation, Array.from({ length: task.calls }, (_, n) => ({ key: `o_${n}`, input: chargeOf(n) })))
+    return { submitted: task.calls }
+  },
+
+  /** Stands by, and takes over what another worker left. */
+  async takeOver() {
+    const { all, onSent } = sends(task.calls)
+    const steward = await open(chargeOperation(pool, { hold: true, onSent }))
+    steward.start()
+    process.send?.('ready')
+    await all
+    const endedAt = await allRecorded(steward)
+    await steward.close()
+    return { endedAt }
+  },
+}
+
+const measurement = MEASUREMENTS[task.task]
+if (measurement === undefined) throw new Error(`there is no measurement "${task.task}"`)
+const answer = await measurement()
+process.send?.(answer, () => { if (task.task !== 'hold') process.exit(0) })

@@ -1,0 +1,153 @@
+/** The phases of the benchmark: which processes take part in each, and what number comes out. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nowMs } from './clock.ts'
+import { begin, measured, type Running } from './task.ts'
+
+const FILE = 'measure.ts'
+const IN_FLIGHT = 50
+
+export type Stats = { readonly firstAt: number; readonly requests: number; readonly inHold: number }
+
+export class Bench {
+  readonly #provider: Running
+  readonly port: number
+  readonly #folder = mkdtempSync(join(tmpdir(), 'steward-bench-'))
+  #stores = 0
+
+  private constructor(provider: Running, port: number) {
+    this.#provider = provider
+    this.port = port
+  }
+
+  static async start(): Promise<Bench> {
+    const provider = begin('provider.ts', { task: 'provider', port: 0, dbPath: '', calls: 0 })
+    const { port } = await provider.next<{ port: number }>()
+    return new Bench(provider, port)
+  }
+
+  async stop(): Promise<void> {
+    this.#provider.child.disconnect()
+    await this.#provider.gone
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #ask(message: 'reset' | 'stats'): Promise<Stats> {
+    this.#provider.child.send(message)
+    return await this.#provider.next<Stats>()
+  }
+
+  /** Runs `phase` on a store of its own, which is removed afterwards. */
+  async #onStore<Result>(phase: (dbPath: string) => Promise<Result>): Promise<Result> {
+    const folder = join(this.#folder, `store-${++this.#stores}`)
+    mkdirSync(folder)
+    try {
+      return await phase(join(folder, 'steward.db'))
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
+  /** Calls per second of a bare undici Pool: from the first request the provider sees to the last answer. */
+  async raw(calls: number): Promise<number> {
+    await this.#ask('reset')
+    const { endedAt } = await measured<{ endedAt: number }>(FILE, { task: 'raw', port: this.port, dbPath: '', calls })
+    return rate(calls, (await this.#ask('stats')).firstAt, endedAt)
+  }
+
+  /** One by one from 50 concurrent callers of one process, each awaiting its acknowledgement. */
+  async submit(calls: number, commitDelayMs = 0): Promise<number> {
+    return await this.#onStore(async (dbPath) => {
+      const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, { task: 'submit', port: this.port, dbPath, calls, commitDelayMs })
+      return rate(calls, startedAt, endedAt)
+    })
+  }
+
+  /** A backlog worked off by one fresh process: from the first request the provider sees to the last record. */
+  async drain(calls: number, options: { readonly commitDelayMs?: number; readonly profileTo?: string; readonly noSignal?: boolean } = {}): Promise<{ readonly rate: number; readonly rssMb: number; readonly cpuUsPerCall: number }> {
+    return await this.#onStore(async (dbPath) => {
+      const { commitDelayMs = 0, noSignal = false, profileTo } = options
+      await measured(FILE, { task: 'preload', port: this.port, dbPath, calls })
+      await this.#ask('reset')
+      const argv = profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`]
+      const worker = begin(FILE, { task: 'drain', port: this.port, dbPath, calls, commitDelayMs, noSignal }, argv)
+      await worker.next<'ready'>()
+      const { endedAt, rssMb, cpuUsPerCall } = await worker.next<{ endedAt: number; rssMb: number; cpuUsPerCall: number }>()
+      await worker.gone
+      return { rate: rate(calls, (await this.#ask('stats')).firstAt, endedAt), rssMb, cpuUsPerCall }
+    })
+  }
+
+  /** One process that submits from 50 callers and works what it submits, until all is recorded. */
+  async live(calls: number, commitDelayMs = 0): Promise<number> {
+    return await this.#onStore(async (dbPath) => {
+      const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, { task: 'live', port: this.port, dbPath, calls, commitDelayMs })
+      return rate(calls, startedAt, endedAt)
+    })
+  }
+
+  /** The same with the submitter and the worker in two processes. */
+  async liveInTwo(calls: number): Promise<number> {
+    return await this.#onStore(async (dbPath) => {
+      const worker = begin(FILE, { task: 'drain', port: this.port, dbPath, calls })
+      await worker.next<'ready'>()
+      const { startedAt } = await measured<{ startedAt: number }>(FILE, { task: 'submit', port: this.port, dbPath, calls })
+      const { endedAt } = await worker.next<{ endedAt: number }>()
+      await worker.gone
+      return rate(calls, startedAt, endedAt)
+    })
+  }
+
+  async perform(calls: number): Promise<{ readonly directP50Ms: number; readonly performP50Ms: number; readonly directP99Ms: number; readonly performP99Ms: number }> {
+    return await this.#onStore(async (dbPath) => measured(FILE, { task: 'perform', port: this.port, dbPath, calls }))
+  }
+
+  /** From submit to recorded at 50 a second, in one process. */
+  async latency(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
+    return await this.#onStore(async (dbPath) => measured(FILE, { task: 'latency', port: this.port, dbPath, calls }))
+  }
+
+  /** The same, worked by another process; heard of by the submitter. */
+  async latencyInTwo(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
+    return await this.#onStore(async (dbPath) => {
+      const worker = begin(FILE, { task: 'drain', port: this.port, dbPath, calls })
+      await worker.next<'ready'>()
+      const result = await measured<{ p50Ms: number; p99Ms: number }>(FILE, { task: 'latency', port: this.port, dbPath, calls, from: 1 })
+      await worker.next()
+      await worker.gone
+      return result
+    })
+  }
+
+  /** A store with many calls waiting: how long it takes to open, how large a worker gets that works it. */
+  async backlog(calls: number): Promise<{ readonly openMs: number; readonly rssMb: number; readonly sent: number }> {
+    return await this.#onStore(async (dbPath) => {
+      await measured(FILE, { task: 'preload', port: this.port, dbPath, calls })
+      return await measured(FILE, { task: 'backlog', port: this.port, dbPath, calls })
+    })
+  }
+
+  /** From SIGKILL of a worker with 50 requests in flight until another one has all of them recorded. */
+  async recovery(): Promise<number> {
+    return await this.#onStore(async (dbPath) => {
+      const task = { port: this.port, dbPath, calls: IN_FLIGHT }
+      const before = (await this.#ask('stats')).inHold
+      const doomed = begin(FILE, { task: 'hold', ...task })
+      while ((await this.#ask('stats')).inHold < before + IN_FLIGHT) await sleep(5)
+      const heir = begin(FILE, { task: 'takeOver', ...task })
+      await heir.next<'ready'>()
+      await sleep(500)
+      doomed.child.kill('SIGKILL')
+      const killedAt = nowMs()
+      const { endedAt } = await heir.next<{ endedAt: number }>()
+      await Promise.all([heir.gone, doomed.gone])
+      return endedAt - killedAt
+    })
+  }
+}
+
+function rate(calls: number, fromMs: number, toMs: number): number {
+  return calls / ((toMs - fromMs) / 1_000)
+}

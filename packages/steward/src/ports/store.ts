@@ -1,0 +1,230 @@
+/**
+ * The store port: compare-and-set rows, a few indexed questions, and one clock. A store is whatever passes the
+ * conformance suite (`steward/testing`). It holds guards, never policy: what a row becomes is decided by the core.
+ *
+ * Guards, all judged inside the transaction of the write:
+ *  - `rev`: the row is still the one that was read;
+ *  - `lease`: the worker's row is alive under this epoch, and the call is leased to it;
+ *  - `controls`: no pause or hold was set that the worker has not seen.
+ */
+import type { Alert } from '../core/alert.ts'
+import type { Call, Fact, State } from '../core/call.ts'
+
+/** Who writes: a worker process under its fencing token. */
+export type Lease = { readonly worker: string; readonly epoch: number }
+
+/** Outcome of one write of a batch; the others of the batch are not affected by it. */
+export type WriteResult =
+  | { readonly ok: true }
+  /** A guard failed; nothing of this write was stored. `call` is the row as it is now (`null`: gone). */
+  | { readonly ok: false; readonly why: 'rev' | 'lease' | 'controls'; readonly call: Call | null }
+
+/** A change of one call. */
+export type CallWrite = {
+  readonly kind: 'call'
+  /** The next record; its `rev` is the stored one's plus 1 (the guard), or more when several decisions were joined. */
+  readonly call: Call
+  /** The rev the decision was made on. */
+  readonly expectRev: number
+  /** Write only if this worker is alive under its epoch and holds the call. Absent: a write by anybody, guarded by rev alone. */
+  readonly lease?: Lease
+  /** What becomes of the lease: `keep`, or given back. */
+  readonly leaseAfter: 'keep' | 'release'
+  /** Beginning only: write only if the controls are still those of this revision. */
+  readonly controlsRev?: number
+  readonly alerts?: readonly Alert[]
+  /** Set or extend a hold of a scope in the same transaction. */
+  readonly control?: ControlWrite
+  /** The application is to be told (`onSettled`): keeps a mark until `settled` is written. */
+  readonly settleDueAt?: number | null
+}
+
+/** A new call. Joins when (operation, key) exists: open, ended, or pruned. */
+export type InsertWrite = {
+  readonly kind: 'insert'
+  readonly call: Call
+  /** Insert already leased to this worker (perform). Without it the call waits for any worker. */
+  readonly lease?: Lease
+  readonly controlsRev?: number
+  readonly alerts?: readonly Alert[]
+  readonly settleDueAt?: number | null
+  /** How many early facts of this key the decision has seen. 0 at first; the store answers `facts` when it keeps others. */
+  readonly factsSeen: number
+  /** The call that this one replaces, as the caller judged it; its record changes in the same transaction. */
+  readonly supersedes?: { readonly call: Call; readonly expectRev: number }
+}
+
+export type InsertResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly why: 'joined'; readonly call: Call }
+  /** The full record was pruned; what outlives it is here. `digests` by field path. */
+  | { readonly ok: false; readonly why: 'pruned'; readonly id: string; readonly state: State; readonly digests: Readonly<Record<string, string>> }
+  | { readonly ok: false; readonly why: 'facts'; readonly facts: readonly EarlyFact[] }
+  | { readonly ok: false; readonly why: 'superseded-changed'; readonly call: Call | null }
+  | { readonly ok: false; readonly why: 'lease' | 'controls' }
+
+/** A fact that came before its call. */
+export type EarlyFact = { readonly fact: Fact; readonly result: string | null }
+
+export type Scope = { readonly kind: 'provider' | 'operation' | 'group'; readonly name: string }
+
+/** A pause (by a person, no end) or a hold (automatic, with an end) of a scope. */
+export type Control = Scope & {
+  readonly mode: 'pause' | 'hold'
+  readonly untilAt: number | null
+  readonly by: string
+  readonly why: string
+  readonly at: number
+}
+
+/** Sets a control (`hold`s only ever lengthen, and never replace a pause), or lifts it. */
+export type ControlWrite = { readonly set: Control } | { readonly lift: Scope; readonly by: string; readonly why: string; readonly at: number }
+
+export type Controls = { readonly rev: number; readonly all: readonly Control[] }
+
+/** What a worker can work on: an operation at the versions it understands. */
+export type Lane = { readonly operation: string; readonly versions: readonly number[] }
+
+export type ClaimQuery = {
+  readonly lease: Lease
+  readonly lanes: readonly Lane[]
+  readonly limit: number
+  readonly now: number
+  readonly pausedGroups: readonly string[]
+}
+
+export type WorkerRow = {
+  readonly worker: string
+  readonly epoch: number
+  readonly host: string
+  readonly pid: number
+  readonly startedAt: number
+  readonly beatAt: number
+  /** The lease holds until then, unless the worker is proven dead sooner. */
+  readonly leaseUntilAt: number
+  readonly lanes: readonly Lane[]
+  readonly release: string | null
+  /** No further write of this worker is taken. */
+  readonly fenced: boolean
+}
+
+export type Beat = { readonly alive: boolean; readonly controlsRev: number }
+
+export type ListQuery = {
+  readonly operation?: string
+  readonly states?: readonly State[]
+  readonly group?: string
+  /** Keys that begin with this. */
+  readonly keyPrefix?: string
+  readonly endedAfter?: number
+  readonly endedBefore?: number
+  /** Ids after this one, in the order of creation, newest last. */
+  readonly afterId?: string
+  readonly newestFirst?: boolean
+  readonly limit: number
+}
+
+export type StoreOpening = {
+  readonly namespace: string
+  /** Called for things a person should know: recovery from a lock, a slow disk. */
+  readonly notice: (message: string) => void
+}
+
+export type Backlog = {
+  readonly operation: string
+  readonly version: number
+  readonly open: number
+  /** Earliest due time among those that wait unleased; `null` when none waits. */
+  readonly oldestDueAt: number | null
+}
+
+/** A stored result for `onSettled` that has not been told yet. */
+export type SettleDue = { readonly call: Call; readonly dueAt: number; readonly tries: number }
+
+/** Statements inside the recording transaction, for tables in the store's own database. */
+export interface SettleTx {
+  /** Runs a statement; parameters are bound by position. Rejects when the database refuses it. */
+  run(sql: string, ...params: readonly SqlValue[]): Promise<{ changes: number }>
+  all(sql: string, ...params: readonly SqlValue[]): Promise<readonly Readonly<Record<string, SqlValue>>[]>
+}
+export type SqlValue = string | number | bigint | null | Uint8Array
+
+/** Runs inside the transaction that records a call's end, before its commit. Throwing undoes its own statements only. */
+export type SettleInTx = (tx: SettleTx) => Promise<void>
+
+export interface Store {
+  /** For messages and side files: `sqlite steward.db`. */
+  readonly name: string
+  open(opening: StoreOpening): Promise<void>
+  close(): Promise<void>
+  /** The time that decisions use: max(clock, stored high-water mark), or the database's. Never runs backwards. */
+  now(): number
+
+  /**
+   * Group commit: all writes of a batch in one transaction, each with its own guards and result, in order.
+   * Rejects only when the transaction as a whole could not be committed: then nothing of it is stored, unless the
+   * error is STEWARD_STORE_UNAVAILABLE with `details.outcome = 'unknown'`.
+   */
+  write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]>
+  insert(batch: readonly InsertWrite[]): Promise<readonly InsertResult[]>
+  /**
+   * One `CallWrite` whose commit first runs `inTx` in the same transaction. `handler` is the error the handler ended
+   * with; its own statements are undone then, and the mark of `settleDueAt` stays. Without one the mark is cleared in
+   * the same transaction. The handler is not run when a guard failed.
+   */
+  writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }>
+
+  /** Leases due calls in `waiting`, `checking` or `accepted` to the worker, by priority, then due time. */
+  claim(query: ClaimQuery): Promise<readonly Call[]>
+  /** Gives claimed, certainly unsent calls back. Ignores those that are not the worker's any more. */
+  giveBack(lease: Lease, ids: readonly string[]): Promise<void>
+
+  /** Adds a worker's row, or replaces its lanes when it is there and not fenced. Its side file, where the store has one, is locked until `close` or death. */
+  enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void>
+  beat(lease: Lease, leaseUntilAt: number): Promise<Beat>
+  /** Leaves: gives claims back and removes the row. Begun calls stay leased until they are lapsed by somebody. */
+  leave(lease: Lease): Promise<void>
+  workers(): Promise<readonly WorkerRow[]>
+  /** Workers that are surely dead or past their lease at `now`; each is fenced in the same step. */
+  fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]>
+  /** Calls still leased to fenced or unknown workers, begun ones only; claimed ones are given back by the same step. */
+  orphans(limit: number): Promise<readonly Call[]>
+
+  get(id: string): Promise<Call | null>
+  find(operation: string, key: string): Promise<Call | null>
+  /** Stored records of those ids, without order; missing ones are left out. */
+  getMany(ids: readonly string[]): Promise<readonly Call[]>
+  list(query: ListQuery): Promise<readonly Call[]>
+  /**
+   * Unleased open calls whose expiry or give-up time has come, those that time can still move: not running, not
+   * accepted (from there nothing is resent), no order to stop in force already.
+   */
+  overdue(now: number, limit: number): Promise<readonly Call[]>
+  backlog(): Promise<readonly Backlog[]>
+  /** The next instant at which an unleased call of these lanes is due; `null` for none. */
+  nextDueAt(lanes: readonly Lane[]): Promise<number | null>
+
+  /** Keeps a fact of a key that has no call yet. Answers the call instead, when there is one. */
+  keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<{ readonly kept: true } | { readonly kept: false; readonly call: Call }>
+
+  controls(): Promise<Controls>
+  control(write: ControlWrite, alerts: readonly Alert[]): Promise<void>
+
+  /** Adds alerts that belong to no call; known ids are left as they are. */
+  raise(alerts: readonly Alert[]): Promise<void>
+  /** Undelivered ones oldest first; all of them newest first. */
+  alerts(query: { readonly undeliveredOnly: boolean; readonly limit: number }): Promise<readonly StoredAlert[]>
+  alertsDelivered(ids: readonly string[], at: number): Promise<void>
+
+  settlesDue(now: number, limit: number): Promise<readonly SettleDue[]>
+  /** The handler ran (`dueAt: null`), or is to run again then. */
+  settleTold(id: string, dueAt: number | null, tries: number): Promise<void>
+
+  /** Leaves calls alone whose end the application has not been told. Replaces ended calls that ended before then by what outlives them: key, digests, end state. */
+  prune(endedBefore: number, limit: number, digestsOf: (call: Call) => Readonly<Record<string, string>>): Promise<number>
+
+  /** Called when another opening of the store (mostly another process) may have changed what code here waits for. Hints only: they may be lost or needless. Own writes need no hint. */
+  onHint(listener: () => void): () => void
+}
+
+export type StoredAlert = Alert & { readonly deliveredAt: number | null }

@@ -1,0 +1,84 @@
+/**
+ * Delivers recorded alerts: at least once each, oldest first, with a stable id.
+ *
+ * The record is made in the transaction of its cause; this loop only carries it to `onAlert`. An alert whose
+ * handler threw is delivered again with the next round.
+ */
+import type { Alert } from '../core/alert.ts'
+import type { Store } from '../ports/store.ts'
+import type { Log, System } from '../ports/system.ts'
+
+const ROUND_MS = 1_000
+const PAGE = 100
+
+export class Alerting {
+  readonly #store: Store
+  readonly #system: System
+  readonly #log: Log
+  readonly #onAlert: (alert: Alert) => void | Promise<void>
+  #delivering = false
+  #again = false
+  #stopTimer: (() => void) | null = null
+  #stopped = false
+
+  constructor(options: { store: Store; system: System; log: Log; onAlert: (alert: Alert) => void | Promise<void> }) {
+    this.#store = options.store
+    this.#system = options.system
+    this.#log = options.log
+    this.#onAlert = options.onAlert
+  }
+
+  start(): void {
+    this.kick()
+  }
+
+  /** There may be something to deliver. */
+  kick(): void {
+    if (this.#stopped) return
+    if (this.#delivering) this.#again = true
+    else this.#round().catch(() => undefined)
+  }
+
+  async #round(): Promise<void> {
+    this.#delivering = true
+    this.#again = false
+    this.#stopTimer?.()
+    try {
+      await this.deliver()
+    } catch (error) {
+      if (!this.#stopped) this.#log.warn('alerts could not be delivered; trying again', { error: String(error) })
+    } finally {
+      this.#delivering = false
+      if (!this.#stopped) this.#stopTimer = this.#system.after(this.#again ? 1 : ROUND_MS, () => this.kick(), true)
+    }
+  }
+
+  async deliver(): Promise<void> {
+    const due = await this.#store.alerts({ undeliveredOnly: true, limit: PAGE })
+    const delivered: string[] = []
+    for (const alert of due) {
+      try {
+        await this.#onAlert(alert)
+        delivered.push(alert.id)
+      } catch (error) {
+        this.#log.error('onAlert threw; the alert is delivered again', { alert: alert.id, error: String(error) })
+      }
+    }
+    if (delivered.length > 0) await this.#store.alertsDelivered(delivered, this.#store.now())
+  }
+
+  /** A last round, so that what is known is told before the process goes. */
+  async stop(): Promise<void> {
+    this.#stopTimer?.()
+    this.#stopped = true
+    await this.deliver().catch(() => undefined)
+  }
+}
+
+export function alertLine(log: Log): (alert: Alert) => void {
+  return (alert) => {
+    const line = `ALERT ${alert.kind}: ${alert.message} ${alert.next}`
+    if (alert.severity === 'page') log.error(line, { id: alert.id })
+    else log.warn(line, { id: alert.id })
+  }
+}

@@ -1,0 +1,183 @@
+/** Options and answers of the facade: what users pass to Steward and get from it. */
+import type { Alert } from '../core/alert.ts'
+import type { Effect, State } from '../core/call.ts'
+import type { Duration } from '../core/duration.ts'
+import type { Json } from '../core/json.ts'
+import type { Entry } from '../core/story.ts'
+import type { Telling } from '../core/telling.ts'
+import type { OperationDefinition } from '../ports/definition.ts'
+import type { CallRef, Outcome } from '../ports/outcome.ts'
+import type { Backlog, Control, Store, StoredAlert, WorkerRow } from '../ports/store.ts'
+import type { Failpoints, Log, System } from '../ports/system.ts'
+import type { Encryption } from './encryption.ts'
+
+/** An operation as `defineOperation` returns it: the definition, checked. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- parameters of send and lookup make the type invariant; any is what "some operation" means
+export type Operation<Input = any, Parsed = any, Result = any> = OperationDefinition<Input, Parsed, Result> & { readonly version: number }
+
+/** Any operation with this result. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see Operation
+export type SomeOperation<Result> = Operation<any, any, Result>
+
+export type StewardOptions = {
+  readonly store: Store
+  readonly operations?: readonly Operation[]
+  /** Part of every provider-facing key: two environments that share a provider account need two. Fixed for a store's life. Default `default`. */
+  readonly namespace?: string
+  /** Told of every alert, at least once each, with a stable id. Default: a line on the console. `null`: this process delivers none, others do. */
+  readonly onAlert?: ((alert: Alert) => void | Promise<void>) | null
+  /** Names the deploy in stories, e.g. the commit. */
+  readonly release?: string
+  readonly log?: Log
+  /** A worker's lease without a heartbeat. Default 4s: a frozen process is replaced within 5 s. At least 500ms. */
+  readonly lease?: Duration
+  /** Sends at once in this process. Default 64. */
+  readonly concurrency?: number
+  /** Ended calls are pruned this long after their end; key, digests of the input and end state are kept for ever. Default: nothing is pruned. */
+  readonly keepEndedFor?: Duration
+  /** Keeps inputs and results encrypted at rest. Default: plain text. */
+  readonly encryption?: Encryption
+  readonly system?: System
+  readonly failpoints?: Failpoints
+}
+
+export type SubmitOptions<Input> = {
+  /** The business key: the order id, never a random id. 1 to 512 characters. */
+  readonly key: string
+  readonly input: Input
+  /** Tenant, customer or account. */
+  readonly group?: string
+  /** Not before this instant. */
+  readonly runAt?: Date | number
+  /** Not useful after this instant: ends `expired`, loudly. */
+  readonly expiresAt?: Date | number
+  /** Overrides the operation's. */
+  readonly giveUpAfter?: Duration
+  /** Lower goes first; −100 to 100, default 0. */
+  readonly priority?: number
+  /** The key of a call of this operation that certainly did not happen, whose purpose this one takes. */
+  readonly supersedes?: string
+}
+
+export type PerformOptions<Input> = Omit<SubmitOptions<Input>, 'runAt'> & {
+  /** How long to await the outcome here; the call goes on without us. Default: the operation's timeout. */
+  readonly wait?: Duration
+}
+
+export type Submitted<Result> = CallRef & {
+  /** `joined`: the key already belonged to a call with the same input. */
+  readonly status: 'created' | 'joined'
+  /** Resolves at an end or `in_doubt`; after `wait` with whatever is known. Without `wait` it waits for ever. */
+  outcome(options?: { readonly wait?: Duration }): Promise<Outcome<Result>>
+}
+
+/** A call as shown to people and programs; declared fields are redacted. */
+export type CallView = CallRef & {
+  readonly version: number
+  readonly group: string | null
+  readonly state: State
+  readonly effect: Effect
+  readonly reason: string
+  readonly generation: number
+  readonly attempts: number
+  readonly createdAt: number
+  readonly dueAt: number | null
+  readonly expiresAt: number | null
+  readonly giveUpAt: number | null
+  readonly endedAt: number | null
+  readonly priority: number
+  readonly input: Json
+  readonly result: Json
+  readonly supersedes: string | null
+  readonly supersededBy: string | null
+  readonly story: readonly Entry[]
+}
+
+export type ListFilter = {
+  readonly operation?: string
+  readonly states?: readonly State[]
+  readonly group?: string
+  readonly keyPrefix?: string
+  readonly endedAfter?: number
+  readonly endedBefore?: number
+  readonly afterId?: string
+  readonly newestFirst?: boolean
+  /** Default 50, at most 1,000. */
+  readonly limit?: number
+}
+
+/** Who acts, and why: kept in the story. */
+export type ByWhom = { readonly by: string; readonly why: string }
+
+export type FactOptions = {
+  /** Who says so: `webhook evt_123`. */
+  readonly by: string
+  /** When it was true. Default: now. A refutation covers only attempts that were over before it. */
+  readonly at?: Date | number
+  readonly attempt?: number
+  /** The provider's own id of the effect. */
+  readonly reference?: string
+  readonly reason?: string
+}
+
+export type SettleOptions = ByWhom & {
+  /** `happened`: it did · `send_again`: it did not, send it · `stop`: it did not, leave it. */
+  readonly outcome: 'happened' | 'send_again' | 'stop'
+  readonly result?: Json
+  readonly reference?: string
+}
+
+export type RedriveOptions = ByWhom & { readonly expiresAt?: Date | number }
+export type RedriveManyOptions = ByWhom & { /** Only say what would be done. */ readonly dryRun?: boolean; readonly limit?: number }
+export type RedriveManyReport = {
+  readonly matched: number
+  readonly redriven: readonly CallRef[]
+  /** Left alone, and why. */
+  readonly refused: readonly (CallRef & { readonly why: string })[]
+  readonly dryRun: boolean
+}
+
+export type ScopeName = { readonly provider: string } | { readonly operation: string } | { readonly group: string }
+
+export type AlertView = StoredAlert
+
+/** What `Steward` offers; `Steward.open(options)` makes one. */
+export interface StewardApi {
+  /** This process works calls, too. Idempotent. */
+  start(options?: { readonly concurrency?: number }): void
+  submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>>
+  /**
+   * Up to 10,000 calls in one transaction. All are checked first: when one is invalid, none is stored. Keys that
+   * belong to calls with another input are refused with STEWARD_KEY_REUSED (`details.reused` lists them) after the
+   * others were stored; submitting the same list again joins those.
+   */
+  submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly SubmitOptions<I>[]): Promise<readonly Submitted<R>[]>
+  /** Stores the call, sends it at once from this process and awaits its outcome; it goes on without us after `wait`. */
+  perform<I, P, R>(operation: Operation<I, P, R>, options: PerformOptions<I>): Promise<Outcome<R>>
+  outcome<R>(operation: SomeOperation<R> | string, key: string, options?: { readonly wait?: Duration }): Promise<Outcome<R>>
+  find(operation: Operation | string, key: string): Promise<CallView | null>
+  get(id: string): Promise<CallView | null>
+  list(filter?: ListFilter): Promise<readonly CallView[]>
+  /** It happened, says evidence. Also before the call exists. */
+  confirm(operation: Operation | string, key: string, fact: FactOptions & { readonly result?: Json }): Promise<CallView | null>
+  /** It did not happen, says evidence. */
+  refute(operation: Operation | string, key: string, fact: FactOptions): Promise<CallView | null>
+  settle(operation: Operation | string, key: string, options: SettleOptions): Promise<CallView>
+  cancel(operation: Operation | string, key: string, who: ByWhom): Promise<CallView>
+  retryNow(operation: Operation | string, key: string, who: ByWhom): Promise<CallView>
+  redrive(operation: Operation | string, key: string, options: RedriveOptions): Promise<CallView>
+  redriveMany(filter: ListFilter, options: RedriveManyOptions): Promise<RedriveManyReport>
+  pause(scope: ScopeName, who: ByWhom): Promise<void>
+  resume(scope: ScopeName, who: ByWhom): Promise<void>
+  /** Pauses and holds in force. */
+  controls(): Promise<readonly Control[]>
+  /** Open calls by operation and version, and since when the oldest of each is due. */
+  backlog(): Promise<readonly Backlog[]>
+  /** Worker processes that have not signed off, those declared dead included. */
+  workers(): Promise<readonly WorkerRow[]>
+  alerts(query?: { readonly undeliveredOnly?: boolean; readonly limit?: number }): Promise<readonly AlertView[]>
+  /** The story in plain sentences, and the four answers of 2am (`tell` of `core/tell.ts`). */
+  tell(operation: Operation | string, key: string): Promise<Telling>
+  /** Stops claiming, lets begun attempts finish for up to `grace` (default 10s), gives the rest back. */
+  close(options?: { readonly grace?: Duration }): Promise<void>
+}

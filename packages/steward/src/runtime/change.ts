@@ -1,0 +1,47 @@
+/**
+ * A change of a call by anybody: read, decide, compare-and-set, again when somebody was faster.
+ */
+import { type Call, isEnd } from '../core/call.ts'
+import { type CallEvent, type Decision, decide } from '../core/decide.ts'
+import type { Lease, Store } from '../ports/store.ts'
+import type { System } from '../ports/system.ts'
+import type { Registered } from './operation.ts'
+import type { Recorder } from './recorder.ts'
+
+export type Changing = { readonly store: Store; readonly system: System; readonly recorder: Recorder; readonly registered: Registered }
+
+export type ChangeOptions = {
+  /** Write under this lease. */
+  readonly lease?: Lease
+  /** If this attempt still counts as running, it lapses first: whoever calls has lost its lease. */
+  readonly lapseFirst?: number
+  /** Stop without a change when the call is not running any more; or not open and idle any more. */
+  readonly onlyWhileRunning?: boolean
+  readonly onlyWhileOpen?: boolean
+}
+
+/** The decision that was stored; a refusal, or a decision that changes nothing, stores nothing. */
+export async function change(around: Changing, call: Call, event: CallEvent, options: ChangeOptions = {}): Promise<Decision> {
+  const { store, system, recorder, registered } = around
+  let before = call
+  for (;;) {
+    const now = store.now()
+    let from = before
+    if (options.onlyWhileRunning && from.state !== 'running') return unchanged(from)
+    if (options.onlyWhileOpen && (isEnd(from.state) || from.state === 'running')) return unchanged(from)
+    if (options.lapseFirst !== undefined && from.state === 'running' && from.open.some((attempt) => attempt.n === options.lapseFirst && attempt.closedAt === null)) {
+      from = decide(from, { type: 'lapsed', why: 'its worker lost the lease' }, registered.policy, now, system.random()).call
+    }
+    const decision = decide(from, event, registered.policy, now, system.random())
+    if (decision.refused !== null || decision.call === before) return decision
+    const leaseAfter = decision.call.state === 'running' ? 'keep' : 'release'
+    const result = await recorder.recordAsync(before, decision, registered, { leaseAfter, ...(options.lease ? { lease: options.lease } : {}) })
+    if (result.ok) return decision
+    if (!result.call || result.why !== 'rev') return { ...decision, call: result.call ?? before, refused: 'the call is not where it was' }
+    before = result.call
+  }
+}
+
+function unchanged(call: Call): Decision {
+  return { call, alerts: [], settles: false, begun: null, holdProviderUntilAt: null, refused: null }
+}

@@ -1,0 +1,190 @@
+/**
+ * Calls this process has claimed and not begun, and when to claim more.
+ *
+ * Claimed calls are certainly unsent: they are given back at a pause, at close, and by anybody who finds this
+ * process dead. Wake-ups are hints; each look at the store judges durable state alone, and one happens at least
+ * every second.
+ */
+import type { Call } from '../core/call.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { Lane, Lease } from '../ports/store.ts'
+import type { HoldRules } from './hold-rules.ts'
+import type { Parts } from './parts.ts'
+
+export type ClaimsOptions = Parts & {
+  readonly holds: HoldRules
+  /** Sends at once in this process. */
+  concurrency(): number
+  /** There may be something in line, or room for it. */
+  onLine(): void
+}
+
+/** Idle workers look at durable state this often, whatever the hints say. */
+const SWEEP_MS = 1_000
+/** Between two claims that found nothing. */
+const CALM_MS = 2
+/** After an error of the store. */
+const STORE_RETRY_MS = 250
+/** A busy worker asks this often when the next call is due. */
+const BUSY_DUE_MS = 100
+
+export class Claims {
+  readonly #o: ClaimsOptions
+  readonly #line: Call[] = []
+  #stopped = false
+  #claiming = false
+  #claimAgain = false
+  /** The last claim found less than it asked for: nothing due is left in the store. */
+  #caughtUp = false
+  #lastClaimMs = 0
+  /** Refusals of the store in a row, and how long it is left alone after one. */
+  #refusals = 0
+  #restUntilMs = 0
+  #lastDueMs = 0
+  #wakeAt: number | null = null
+  #stopWake: (() => void) | null = null
+
+  constructor(options: ClaimsOptions) {
+    this.#o = options
+  }
+
+  get length(): number {
+    return this.#line.length
+  }
+
+  get caughtUp(): boolean {
+    return this.#caughtUp
+  }
+
+  next(): Call | undefined {
+    return this.#line.shift()
+  }
+
+  /** A call that was inserted as claimed by us. */
+  add(call: Call): void {
+    this.#line.push(call)
+  }
+
+  /** The lease is gone: nothing in line is ours any more. */
+  drop(): void {
+    this.#line.length = 0
+  }
+
+  /** Something may be due. */
+  hint(): void {
+    if (this.#stopped) return
+    this.#caughtUp = false
+    if (this.#line.length === 0) this.#claimSoon()
+  }
+
+  /** Claims more when the line gets short. */
+  refill(): void {
+    if (!this.#stopped && this.#line.length < this.#o.concurrency() && !this.#caughtUp) this.#claimAfter(this.#restUntilMs)
+  }
+
+  /** Gives back what a pause or hold keeps from being sent. */
+  giveBackHeld(): void {
+    const now = this.#o.store.now()
+    const lease = this.#o.keeper.current
+    const held = this.#line.filter((call) => this.#heldNow(call, now))
+    if (held.length === 0) return
+    const kept = this.#line.filter((call) => !held.includes(call))
+    this.#line.splice(0, this.#line.length, ...kept)
+    if (lease) void this.giveBack(lease, held)
+  }
+
+  #heldNow(call: Call, now: number): boolean {
+    const registered = this.#o.registry.get(call.operation)
+    return registered === null || this.#o.controls.holding(registered, call.group, now) !== null
+  }
+
+  async giveBack(lease: Lease, calls: readonly Call[]): Promise<void> {
+    try {
+      await this.#o.store.giveBack(lease, calls.map((call) => call.id))
+    } catch {
+      // They are certainly unsent and leased to us: once the store answers again, they go back with this timer.
+      if (!this.#stopped) this.#o.system.after(STORE_RETRY_MS, () => void this.giveBack(lease, calls), true)
+    }
+  }
+
+  #claimSoon(): void {
+    this.#claimAfter(Math.max(this.#restUntilMs, this.#lastClaimMs + CALM_MS))
+  }
+
+  #claimAfter(atMs: number): void {
+    const waitMs = atMs - this.#o.system.monotonicMs()
+    if (waitMs <= 0) return void this.#claim()
+    this.wake(this.#o.store.now() + Math.ceil(waitMs))
+  }
+
+  async #claim(): Promise<void> {
+    if (this.#claiming) {
+      this.#claimAgain = true
+      return
+    }
+    this.#claiming = true
+    try {
+      const lease = await this.#o.keeper.ensure()
+      const now = this.#o.store.now()
+      const lanes = this.#lanes(now)
+      const limit = Math.min(LIMITS.prefetch, 4 * this.#o.concurrency()) - this.#line.length
+      if (limit <= 0) return
+      this.#claimAgain = false
+      this.#lastClaimMs = this.#o.system.monotonicMs()
+      const calls = lanes.length === 0 ? [] : await this.#o.store.claim({ lease, lanes, limit, now, pausedGroups: this.#o.controls.pausedGroups(now) })
+      if (this.#stopped || this.#o.keeper.current !== lease) return void this.giveBack(lease, calls)
+      this.#caughtUp = calls.length < limit && !this.#claimAgain
+      this.#line.push(...calls)
+      this.#refusals = 0
+      if (calls.length < limit) await this.#planWake(now)
+    } catch (error) {
+      if (this.#refusals++ % 20 === 0) this.#o.log.warn('calls could not be claimed; trying again', { error: String(error), times: this.#refusals })
+      this.#restUntilMs = this.#o.system.monotonicMs() + STORE_RETRY_MS
+      this.wake(this.#o.store.now() + STORE_RETRY_MS)
+    } finally {
+      this.#claiming = false
+    }
+    if (this.#claimAgain && this.#line.length === 0) this.#claimSoon()
+    this.#o.onLine()
+  }
+
+  /** Sleeps until the next call is due, a hold ends, or the sweep. */
+  async #planWake(now: number): Promise<void> {
+    const lanes = this.#lanes(now)
+    const nowMs = this.#o.system.monotonicMs()
+    const asks = lanes.length > 0 && (this.#line.length === 0 || nowMs - this.#lastDueMs > BUSY_DUE_MS)
+    if (asks) this.#lastDueMs = nowMs
+    const dueAt = asks ? await this.#o.store.nextDueAt(lanes) : null
+    const endAt = this.#o.controls.nextEndAt(now)
+    // What was due already and was not claimed must wait for something else (a paused group): the sweep looks again.
+    const nextAt = dueAt === null || dueAt <= now ? Number.POSITIVE_INFINITY : dueAt
+    this.wake(Math.min(now + SWEEP_MS, nextAt, endAt ?? Number.POSITIVE_INFINITY))
+  }
+
+  /** Operations that may be worked on now. */
+  #lanes(now: number): Lane[] {
+    return [...this.#o.registry.all()].filter((known) => this.#o.controls.holding(known, null, now) === null && this.#o.holds.mayClaim(known)).map((known) => known.lane)
+  }
+
+  /** Looks again at that instant, or earlier. */
+  wake(at: number): void {
+    if (this.#stopped || (this.#wakeAt !== null && this.#wakeAt <= at)) return
+    this.#stopWake?.()
+    this.#wakeAt = at
+    this.#stopWake = this.#o.system.after(Math.max(0, at - this.#o.store.now()), () => {
+      this.#wakeAt = null
+      this.#stopWake = null
+      this.#caughtUp = false
+      this.refill()
+    }, true)
+  }
+
+  /** No more claims; what is in line goes back. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#stopWake?.()
+    const lease = this.#o.keeper.current
+    const back = this.#line.splice(0)
+    if (lease && back.length > 0) await this.#o.store.giveBack(lease, back.map((call) => call.id)).catch(() => undefined)
+  }
+}

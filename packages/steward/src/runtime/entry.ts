@@ -1,0 +1,171 @@
+/**
+ * How a new call enters the store: inserted or joined, with the facts that came before it, the call it replaces,
+ * and, where this process works, already leased to it or begun.
+ */
+import type { Alert } from '../core/alert.ts'
+import type { Call } from '../core/call.ts'
+import { type Decision, decide, admitsSuccessor } from '../core/decide.ts'
+import { StewardError } from '../core/errors.ts'
+import { differingDigests, differingFields, digestSalt, fieldDigests } from '../core/input.ts'
+import type { Json } from '../core/json.ts'
+import type { EarlyFact, InsertResult, InsertWrite, Lease, Store } from '../ports/store.ts'
+import type { System } from '../ports/system.ts'
+import type { ControlsCopy } from './controls.ts'
+import type { LeaseKeeper } from './lease.ts'
+import type { Registered } from './operation.ts'
+import type { Recorder } from './recorder.ts'
+import type { Worker } from './worker.ts'
+
+export type EntryOptions = {
+  readonly store: Store
+  readonly system: System
+  readonly controls: ControlsCopy
+  readonly keeper: LeaseKeeper
+  readonly recorder: Recorder
+  readonly worker: Worker
+  readonly release: string | null
+  onAlerts(): void
+}
+
+/** `begin`: send at once from here (perform). `offer`: from here when a slot is free and nothing older waits (submit). */
+export type Mode = 'begin' | 'offer'
+
+export type Entered = { readonly status: 'created' | 'joined'; readonly call: Call }
+
+type Begun = { readonly decision: Decision; readonly n: number; readonly deadlineMs: number; readonly lease: Lease }
+
+/** Repeats of an insert whose commit has an unknown outcome, or whose guards moved on. */
+const TRIES = 20
+
+export class Entrance {
+  readonly #o: EntryOptions
+  constructor(options: EntryOptions) {
+    this.#o = options
+  }
+
+  /** @throws StewardError STEWARD_KEY_REUSED, STEWARD_SUPERSEDES_REFUSED, STEWARD_STORE_*. */
+  async enter(call: Call, registered: Registered, mode: Mode): Promise<Entered> {
+    let early: readonly EarlyFact[] = []
+    for (let tries = 1; ; tries++) {
+      const alerts: Alert[] = []
+      const known = this.#withFacts(call, early, registered, alerts)
+      const supersedes = call.supersedes === null ? null : await this.#superseded(call)
+      const lease = known.state === 'waiting' ? await this.#leaseFor(mode) : null
+      const begun = lease ? this.#begin(known, registered, lease, mode) : null
+      const write = this.#write(begun?.decision.call ?? known, begun, lease, early, supersedes, registered, alerts)
+      let result: InsertResult
+      try {
+        result = await this.#o.recorder.insert(write)
+      } catch (error) {
+        if (begun) this.#o.worker.unreserve(registered)
+        if (tries < TRIES && error instanceof StewardError && error.details['outcome'] === 'unknown') continue
+        throw error
+      }
+      if (result.ok) {
+        if (alerts.length > 0) this.#o.onAlerts()
+        return this.#created(write, registered, begun, lease)
+      }
+      if (begun) this.#o.worker.unreserve(registered)
+      if (result.why === 'joined') return this.#joined(call, result.call, tries)
+      if (result.why === 'pruned') return this.#joinedPruned(call, result)
+      if (result.why === 'facts') early = result.facts
+      else if (result.why === 'lease' && lease) this.#o.keeper.lost(lease)
+      else if (result.why === 'controls') await this.#o.controls.refresh()
+      if (tries >= TRIES) throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored: its guards changed ${TRIES} times (last: ${result.why}). Nothing was stored or sent. Submit it again.`)
+    }
+  }
+
+  async #leaseFor(mode: Mode): Promise<Lease | null> {
+    if (mode === 'begin') return await this.#o.keeper.ensure()
+    return this.#o.worker.mayTakeDirectly ? this.#o.keeper.current : null
+  }
+
+  #withFacts(call: Call, early: readonly EarlyFact[], registered: Registered, alerts: Alert[]): Call {
+    return early.reduce((known, { fact, result }) => {
+      const decision = decide(known, { type: 'fact', fact, result }, registered.policy, this.#o.store.now(), 0)
+      alerts.push(...decision.alerts)
+      return decision.call
+    }, call)
+  }
+
+  #begin(call: Call, registered: Registered, lease: Lease, mode: Mode): Begun | null {
+    const { store, system, controls, worker, release } = this.#o
+    const now = store.now()
+    if (call.dueAt === null || call.dueAt > now || controls.holding(registered, call.group, now)) return null
+    if (mode === 'offer' && !worker.hasFreeSlot) return null
+    const deadlineMs = system.monotonicMs() + registered.policy.timeoutMs
+    const decision = decide(call, { type: 'begin', worker: lease.worker, version: call.version, ...(release === null ? {} : { release }) }, registered.policy, now, 0)
+    if (decision.begun === null || !worker.reserve(registered)) return null
+    return { decision, n: decision.begun, deadlineMs, lease }
+  }
+
+  #write(call: Call, begun: Begun | null, lease: Lease | null, early: readonly EarlyFact[], supersedes: InsertWrite['supersedes'] | null, registered: Registered, alerts: readonly Alert[]): InsertWrite {
+    const claims = lease !== null && (begun !== null || this.#claimable(call, registered))
+    return {
+      kind: 'insert',
+      call,
+      factsSeen: early.length,
+      ...(claims ? { lease } : {}),
+      ...(begun ? { controlsRev: this.#o.controls.rev } : {}),
+      ...(supersedes ? { supersedes } : {}),
+      ...(alerts.length > 0 ? { alerts } : {}),
+      ...(call.endedAt !== null && registered.operation.onSettled ? { settleDueAt: this.#o.store.now() } : {}),
+    }
+  }
+
+  /** A submitted call that is due may be inserted as claimed by a working process, to be sent as soon as a slot is free. */
+  #claimable(call: Call, registered: Registered): boolean {
+    const now = this.#o.store.now()
+    return this.#o.worker.mayTakeDirectly && call.state === 'waiting' && call.dueAt !== null && call.dueAt <= now && this.#o.controls.holding(registered, call.group, now) === null
+  }
+
+  #created(write: InsertWrite, registered: Registered, begun: Begun | null, lease: Lease | null): Entered {
+    const { worker } = this.#o
+    if (begun) worker.insertedBegun(write.call, registered, begun.lease, begun.n, begun.deadlineMs)
+    else if (write.lease && lease) worker.insertedClaimed(write.call)
+    else if (write.call.dueAt !== null) worker.dueAt(write.call.dueAt)
+    return { status: 'created', call: write.call }
+  }
+
+  #joined(call: Call, stored: Call, tries: number): Entered {
+    if (stored.id === call.id) return { status: 'created', call: stored }
+    const differs = stored.given === call.given ? [] : differingFields(JSON.parse(stored.given) as Json, JSON.parse(call.given) as Json)
+    if (differs.length > 0) throw this.#reused(call, stored.id, stored.given, differs, tries)
+    return { status: 'joined', call: stored }
+  }
+
+  #joinedPruned(call: Call, pruned: { readonly id: string; readonly state: Call['state']; readonly digests: Readonly<Record<string, string>> }): Entered {
+    const given = fieldDigests(JSON.parse(call.given) as Json, digestSalt(call), (text) => this.#o.system.digest(text))
+    const differs = differingDigests(pruned.digests, given)
+    if (differs.length > 0) throw this.#reused(call, pruned.id, null, differs, 1)
+    const happened = pruned.state === 'succeeded'
+    return {
+      status: 'joined',
+      call: { ...call, id: pruned.id, state: pruned.state, effect: happened ? 'happened' : 'did_not_happen', resultMissing: happened ? 'the record was pruned' : null, reason: 'the record was pruned; its end is kept', story: [], dueAt: null, endedAt: call.createdAt },
+    }
+  }
+
+  #reused(call: Call, id: string, storedGiven: string | null, fields: readonly string[], _tries: number): StewardError {
+    const names = fields.join(', ')
+    return new StewardError(
+      'STEWARD_KEY_REUSED',
+      `key "${call.key}" of ${call.operation} already belongs to call ${id} with a different input (differs in: ${names}). Nothing was stored or sent. Use a new key for a new effect, or submit the original input to get its outcome.`,
+      { operation: call.operation, key: call.key, callId: id, fields, compared: storedGiven === null ? 'digests' : 'input' },
+    )
+  }
+
+  /** The call to be replaced, judged and marked in the transaction of the insert. */
+  async #superseded(call: Call): Promise<InsertWrite['supersedes'] | null> {
+    const refuse = (why: string): StewardError => new StewardError('STEWARD_SUPERSEDES_REFUSED', `${call.operation} "${call.key}" cannot take the purpose of "${call.supersedes}": ${why}. Nothing was stored or sent. A new key is safe only once the old call certainly did not happen.`, { operation: call.operation, key: call.key, supersedes: call.supersedes })
+    if (call.supersedes === call.key) throw refuse('it is the same key')
+    const old = await this.#o.store.find(call.operation, call.supersedes as string)
+    if (!old) throw refuse('there is no such call')
+    if (old.supersededBy === call.key) return null
+    if (!admitsSuccessor(old)) throw refuse(old.supersededBy !== null ? `"${old.supersededBy}" already does` : `it is ${old.state} (effect: ${old.effect})`)
+    const decision = decide(old, { type: 'superseded', byKey: call.key }, SUPERSEDED_POLICY, this.#o.store.now(), 0)
+    return { call: decision.call, expectRev: old.rev }
+  }
+}
+
+/** Superseding asks nothing of a policy: only ended calls are superseded. */
+const SUPERSEDED_POLICY = { answer: 'none', retentionMs: 0, marginMs: 0, hasLookup: false, settleMs: 0, absences: 1, lookupEveryMs: 1, lookupForMs: 1, timeoutMs: 1, giveUpAfterMs: 1, maxAttempts: null, backoffBaseMs: 1, backoffCapMs: 1, pollEveryMs: null, acceptedOverdueMs: 1 } as const

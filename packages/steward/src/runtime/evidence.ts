@@ -1,0 +1,61 @@
+/** What webhooks, lookups and people say, checked before it is kept: a fact is stored for ever. */
+import type { Fact } from '../core/call.ts'
+import { StewardError } from '../core/errors.ts'
+import { notJson } from '../core/input.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { FactOptions, SettleOptions } from './api.ts'
+
+const SETTLE_OUTCOMES: readonly unknown[] = ['happened', 'send_again', 'stop'] satisfies SettleOptions['outcome'][]
+
+/** @throws StewardError STEWARD_FACT_INVALID; nothing was stored. */
+export function factOf(options: FactOptions, now: number): Omit<Fact, 'kind'> {
+  const { by, attempt, reference, reason } = options ?? {}
+  if (typeof by !== 'string' || by.trim() === '') throw invalid('a fact must say who says so: { by: "webhook evt_123" }')
+  const at = options.at === undefined ? now : Number(options.at)
+  if (!Number.isFinite(at)) throw invalid(`the instant of a fact by ${by} is ${String(options.at)}, which is no instant`)
+  if (attempt !== undefined && (!Number.isInteger(attempt) || attempt < 1)) throw invalid(`the attempt of a fact by ${by} is ${String(attempt)}; attempts are counted from 1`)
+  checkReference(reference, by)
+  if (reason !== undefined && typeof reason !== 'string') throw invalid(`the reason of a fact by ${by} is not text`)
+  return {
+    at, by: by.slice(0, LIMITS.nameChars),
+    ...(attempt === undefined ? {} : { attempt }),
+    ...(reference === undefined ? {} : { reference }),
+    ...(reason === undefined ? {} : { reason: reason.slice(0, LIMITS.reasonChars) }),
+  }
+}
+
+/** A result as text, or `null` without one. */
+export function factResult(key: string, result: unknown): string | null {
+  if (result === undefined) return null
+  const text = jsonOf(key, result)
+  if (Buffer.byteLength(text) > LIMITS.resultBytes) throw invalid(`the result of a fact about "${key}" has ${Buffer.byteLength(text)} bytes; the limit is ${LIMITS.resultBytes}`)
+  return text
+}
+
+function jsonOf(key: string, result: unknown): string {
+  let problem: string | null
+  try {
+    problem = notJson(result)
+    if (problem === null) return JSON.stringify(result)
+  } catch (error) {
+    problem = `reading it threw ${error instanceof Error ? error.name : 'something'}`
+  }
+  throw invalid(`the result of a fact about "${key}" is not plain JSON: ${problem}`)
+}
+
+/** A person's decision is one of three; anything else must not count as the last of them. */
+export function checkSettle(key: string, options: SettleOptions): void {
+  if (!SETTLE_OUTCOMES.includes(options.outcome)) {
+    throw new StewardError('STEWARD_OPTION_INVALID', `settle of "${key}" was told outcome ${JSON.stringify(options.outcome)}; it must be 'happened', 'send_again' or 'stop'. Nothing was changed or sent.`)
+  }
+  checkReference(options.reference, options.by)
+}
+
+function checkReference(reference: unknown, by: string): void {
+  if (reference === undefined || (typeof reference === 'string' && reference !== '' && reference.length <= LIMITS.nameChars)) return
+  throw invalid(`the reference given by ${by} must be text of 1 to ${LIMITS.nameChars} characters`)
+}
+
+function invalid(why: string): StewardError {
+  return new StewardError('STEWARD_FACT_INVALID', `${why}. Nothing was stored.`)
+}

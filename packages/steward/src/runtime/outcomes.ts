@@ -1,0 +1,136 @@
+/**
+ * Who waits for the outcome of which call.
+ *
+ * Calls worked by this process report at once; calls of other processes are found by asking the store, after
+ * its hints (at most every 5 ms) and at least every half second: hints may be lost, the sweep is not.
+ */
+import type { Call } from '../core/call.ts'
+import { isEnd } from '../core/call.ts'
+import type { Json } from '../core/json.ts'
+import type { Outcome } from '../ports/outcome.ts'
+import type { Store } from '../ports/store.ts'
+import type { System } from '../ports/system.ts'
+
+const SWEEP_MS = 500
+const PAGE = 500
+/** Hints come with every commit of other processes. */
+const CALM_MS = 5
+
+/** Nothing more will change by itself. */
+export function isDecided(call: Call): boolean {
+  return isEnd(call.state) || call.state === 'in_doubt'
+}
+
+export function outcomeOf<Result>(call: Call): Outcome<Result> {
+  const base = { call: { id: call.id, operation: call.operation, key: call.key }, attempts: call.attempts, ended: isEnd(call.state) }
+  const { state, reason } = call
+  switch (state) {
+    case 'succeeded': {
+      const result = (call.result === null ? null : (JSON.parse(call.result) as Json)) as Result
+      return { ...base, effect: 'happened', state, result, ...(call.resultMissing === null ? {} : { resultMissing: call.resultMissing }) }
+    }
+    case 'rejected': case 'exhausted': case 'expired': case 'cancelled':
+      return { ...base, effect: 'did_not_happen', state, reason: call.stop?.kind === 'refuse' || call.stop === null ? reason : `${call.stop.why}; last: ${reason}` }
+    case 'accepted': return { ...base, effect: 'pending', state, reason }
+    case 'waiting': return call.effect === 'did_not_happen' ? { ...base, effect: 'did_not_happen', state, reason } : { ...base, effect: 'unknown', state, reason }
+    case 'running': case 'checking': case 'in_doubt': return { ...base, effect: 'unknown', state, reason }
+  }
+}
+
+type Waiter = { readonly resolve: (call: Call) => void; readonly reject: (error: Error) => void }
+
+export class Outcomes {
+  readonly #store: Store
+  readonly #system: System
+  readonly #waiting = new Map<string, Set<Waiter>>()
+  #stopTimer: (() => void) | null = null
+  #asking = false
+  #hinted = false
+  #stopped: ((callId: string) => Error) | null = null
+
+  constructor(store: Store, system: System) {
+    this.#store = store
+    this.#system = system
+  }
+
+  /** The call once it is decided, or as it is after `waitMs`. */
+  async wait(id: string, known: Call | null, waitMs: number | null): Promise<Call | null> {
+    if (known && isDecided(known)) return known
+    this.#refuseIfStopped(id)
+    const call = known ?? (await this.#store.get(id))
+    if (!call || isDecided(call) || waitMs === 0) return call
+    this.#refuseIfStopped(id)
+    return await new Promise<Call | null>((resolve, reject) => {
+      const stop = waitMs === null ? null : this.#system.after(waitMs, () => { drop(); void this.#store.get(id).then(resolve, () => resolve(call)) })
+      const waiter: Waiter = {
+        resolve: (decided) => { stop?.(); resolve(decided) },
+        reject: (error) => { stop?.(); reject(error) },
+      }
+      const drop = (): void => this.#drop(id, waiter)
+      const others = this.#waiting.get(id)
+      if (others) others.add(waiter)
+      else this.#waiting.set(id, new Set([waiter]))
+      this.#schedule()
+    })
+  }
+
+  #refuseIfStopped(id: string): void {
+    if (this.#stopped) throw this.#stopped(id)
+  }
+
+  #drop(id: string, waiter: Waiter): void {
+    const waiters = this.#waiting.get(id)
+    waiters?.delete(waiter)
+    if (waiters?.size === 0) this.#waiting.delete(id)
+  }
+
+  /** A call was written by this process. */
+  changed(call: Call): void {
+    if (this.#waiting.size === 0 || !isDecided(call)) return
+    const waiters = this.#waiting.get(call.id)
+    if (!waiters) return
+    this.#waiting.delete(call.id)
+    for (const waiter of waiters) waiter.resolve(call)
+  }
+
+  /** Durable state may have changed elsewhere. */
+  hint(): void {
+    if (this.#waiting.size === 0 || this.#hinted) return
+    this.#hinted = true
+    this.#system.after(CALM_MS, () => {
+      this.#hinted = false
+      void this.#ask()
+    }, true)
+  }
+
+  #schedule(): void {
+    if (this.#stopTimer || this.#stopped || this.#waiting.size === 0) return
+    this.#stopTimer = this.#system.after(SWEEP_MS, () => {
+      this.#stopTimer = null
+      void this.#ask().finally(() => this.#schedule())
+    })
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    try {
+      const ids = [...this.#waiting.keys()]
+      for (let i = 0; i < ids.length; i += PAGE) {
+        for (const call of await this.#store.getMany(ids.slice(i, i + PAGE))) this.changed(call)
+      }
+    } catch {
+      // The store does not answer now; the next sweep asks again, and the waiter's own limit still holds.
+    } finally {
+      this.#asking = false
+    }
+  }
+
+  /** Nobody is left waiting for ever: each waiter is told that this process stops asking. */
+  stop(error: (callId: string) => Error): void {
+    this.#stopped = error
+    this.#stopTimer?.()
+    for (const [id, waiters] of this.#waiting) for (const waiter of waiters) waiter.reject(error(id))
+    this.#waiting.clear()
+  }
+}

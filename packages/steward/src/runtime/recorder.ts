@@ -1,0 +1,154 @@
+/**
+ * From decisions to rows: the one way in which this process writes calls.
+ *
+ * Decisions of the same turn of the event loop go to the store as one batch (group commit). A call whose end the
+ * application is told of in the same transaction (`onSettled`) goes by itself.
+ */
+import type { Call } from '../core/call.ts'
+import type { Decision } from '../core/decide.ts'
+import type { Json } from '../core/json.ts'
+import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, SettleInTx, Store, WriteResult } from '../ports/store.ts'
+import type { Log, System } from '../ports/system.ts'
+import type { Witness } from '../witness/index.ts'
+import { callInfo } from './call-info.ts'
+import type { Registered } from './operation.ts'
+import { type Outcomes, outcomeOf } from './outcomes.ts'
+
+export type Guards = {
+  readonly lease?: Lease
+  readonly leaseAfter: 'keep' | 'release'
+  readonly controlsRev?: number
+  readonly control?: ControlWrite
+}
+
+export type Done = (result: WriteResult | { readonly ok: false; readonly why: 'store'; readonly error: Error }) => void
+
+type Recorded = { readonly write: CallWrite; readonly done: Done }
+type Inserted = { readonly write: InsertWrite; readonly done: (result: InsertResult | { readonly ok: false; readonly why: 'store'; readonly error: Error }) => void }
+
+/** First wait before a failing handler is called again. */
+const SETTLE_RETRY_MS = 1_000
+
+export class Recorder {
+  readonly #store: Store
+  readonly #system: System
+  readonly #log: Log
+  readonly #outcomes: Outcomes
+  readonly #witness: Witness
+  readonly #onAlerts: () => void
+  #writes: Recorded[] = []
+  #inserts: Inserted[] = []
+  #scheduled = false
+
+  constructor(options: { store: Store; system: System; log: Log; outcomes: Outcomes; witness: Witness; onAlerts: () => void }) {
+    this.#store = options.store
+    this.#system = options.system
+    this.#log = options.log
+    this.#outcomes = options.outcomes
+    this.#witness = options.witness
+    this.#onAlerts = options.onAlerts
+  }
+
+  /** Inserts of this process that wait for their commit. */
+  get pendingInserts(): number {
+    return this.#inserts.length
+  }
+
+  /** @param before the record the decision was made on. */
+  record(before: Call, decision: Decision, registered: Registered | null, guards: Guards, done: Done): void {
+    const tells = decision.settles && registered?.operation.onSettled !== undefined
+    const write: CallWrite = {
+      kind: 'call',
+      call: decision.call,
+      expectRev: before.rev,
+      leaseAfter: guards.leaseAfter,
+      ...(guards.lease ? { lease: guards.lease } : {}),
+      ...(guards.controlsRev === undefined ? {} : { controlsRev: guards.controlsRev }),
+      ...(guards.control ? { control: guards.control } : {}),
+      ...(decision.alerts.length > 0 ? { alerts: decision.alerts } : {}),
+      ...(tells ? { settleDueAt: this.#store.now() } : {}),
+    }
+    if (tells) return void this.#recordSettling(write, registered, done)
+    this.#writes.push({ write, done })
+    this.#schedule()
+  }
+
+  recordAsync(before: Call, decision: Decision, registered: Registered | null, guards: Guards): Promise<WriteResult> {
+    return new Promise((resolve, reject) => {
+      this.record(before, decision, registered, guards, (result) => (!result.ok && result.why === 'store' ? reject(result.error) : resolve(result)))
+    })
+  }
+
+  insert(write: InsertWrite): Promise<InsertResult> {
+    return new Promise((resolve, reject) => {
+      this.#inserts.push({ write, done: (result) => (!result.ok && result.why === 'store' ? reject(result.error) : resolve(result)) })
+      this.#schedule()
+    })
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#system.soon(() => {
+      this.#scheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#inserts.length > 0) {
+      const inserts = this.#inserts
+      this.#inserts = []
+      this.#store.insert(inserts.map((one) => one.write)).then(
+        (results) => inserts.forEach((one, i) => one.done(results[i] as InsertResult)),
+        (error: unknown) => inserts.forEach((one) => one.done({ ok: false, why: 'store', error: asError(error) })),
+      )
+    }
+    if (this.#writes.length > 0) {
+      const writes = this.#writes
+      this.#writes = []
+      this.#store.write(writes.map((one) => one.write)).then(
+        (results) => writes.forEach((one, i) => this.#told(one.write, results[i] as WriteResult, one.done)),
+        (error: unknown) => writes.forEach((one) => one.done({ ok: false, why: 'store', error: asError(error) })),
+      )
+    }
+  }
+
+  #told(write: CallWrite, result: WriteResult, done: Done): void {
+    if (result.ok) {
+      this.#outcomes.changed(write.call)
+      if (write.alerts) this.#onAlerts()
+    }
+    done(result)
+  }
+
+  async #recordSettling(write: CallWrite, registered: Registered, done: Done): Promise<void> {
+    try {
+      const { result, handler } = await this.#store.writeSettling(write, this.inTx(write.call, registered))
+      if (handler !== undefined && result.ok) {
+        this.#log.error('onSettled threw; the call has ended all the same, the handler is called again', { operation: write.call.operation, key: write.call.key, error: thrownText(handler) })
+        await this.#store.settleTold(write.call.id, this.#store.now() + SETTLE_RETRY_MS, 1)
+      }
+      this.#told(write, result, done)
+    } catch (error) {
+      done({ ok: false, why: 'store', error: asError(error) })
+    }
+  }
+
+  /** The application's handler, bound to one call's outcome. */
+  inTx(call: Call, registered: Registered): SettleInTx {
+    return async (tx) => {
+      const input = JSON.parse(call.input ?? call.given) as Json
+      await this.#witness.outside(() => registered.operation.onSettled?.(outcomeOf(call), { tx, input, call: callInfo(call) }))
+    }
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(thrownText(thrown))
+}
+
+/** Something thrown, in one line. */
+export function thrownText(thrown: unknown): string {
+  return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : `a thrown ${typeof thrown}`
+}

@@ -1,0 +1,154 @@
+/**
+ * What nobody else does: finds dead workers, lapses their attempts, ends calls whose time is up, tells what no
+ * worker understands. Level-triggered: each round looks at durable state alone, and any number of processes may do
+ * the same round at once, since every write is compare-and-set.
+ */
+import type { Alert } from '../core/alert.ts'
+import type { Call } from '../core/call.ts'
+import { durationText } from '../core/duration.ts'
+import { digestSalt, fieldDigests } from '../core/input.ts'
+import type { Json } from '../core/json.ts'
+import type { Store } from '../ports/store.ts'
+import type { Log, System } from '../ports/system.ts'
+import { change } from './change.ts'
+import type { LeaseKeeper } from './lease.ts'
+import type { Recorder } from './recorder.ts'
+import type { Registry } from './registry.ts'
+
+export type RecoveryOptions = {
+  readonly store: Store
+  readonly system: System
+  readonly log: Log
+  readonly registry: Registry
+  readonly keeper: LeaseKeeper
+  readonly recorder: Recorder
+  /** Ended calls are pruned this long after their end; `null` for never. */
+  readonly keepEndedForMs: number | null
+  onRecovered(): void
+  onAlerts(): void
+}
+
+/** Dead workers are looked for this often. */
+const DEATH_MS = 250
+/** Ends by time are looked for this often. */
+const OVERDUE_MS = 1_000
+/** Work that nobody understands, or that nobody works, is looked for this often. */
+const WATCH_MS = 10_000
+/** A call is due this long before its lack of a worker is worth an alert. */
+const UNWORKED_MS = 30_000
+/** Ended calls are pruned this often, a page at a time. */
+const PRUNE_MS = 5_000
+const PAGE = 200
+
+export class Recovery {
+  readonly #o: RecoveryOptions
+  readonly #stops = new Map<string, () => void>()
+  #stopped = false
+
+  constructor(options: RecoveryOptions) {
+    this.#o = options
+  }
+
+  /** Starts the rounds of a worker, the first one at once. */
+  startWorker(): void {
+    this.#every('death', DEATH_MS, () => this.#buryDead(), true)
+    this.#every('overdue', OVERDUE_MS, () => this.#endOverdue(), true)
+    if (this.#o.keepEndedForMs !== null) this.#every('prune', PRUNE_MS, () => this.#prune(), true)
+  }
+
+  /** Starts the rounds of every process. */
+  startWatching(): void {
+    this.#every('watch', WATCH_MS, () => this.#watchWork(), false)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const stop of this.#stops.values()) stop()
+  }
+
+  #every(name: string, everyMs: number, round: () => Promise<void>, atOnce: boolean): void {
+    if (this.#stops.has(name)) return
+    let complained = false
+    const turn = (): void => {
+      round().then(
+        () => { complained = false },
+        (error: unknown) => {
+          if (!complained && !this.#stopped) this.#o.log.warn(`the round "${name}" could not look at the store; trying again`, { error: String(error) })
+          complained = true
+        },
+      ).finally(() => {
+        if (!this.#stopped) this.#stops.set(name, this.#o.system.after(everyMs, turn, true))
+      })
+    }
+    if (atOnce) {
+      this.#stops.set(name, () => undefined)
+      turn()
+    } else this.#stops.set(name, this.#o.system.after(everyMs, turn, true))
+  }
+
+  /** Fences workers that are dead or past their lease, and lapses the attempts they had begun. */
+  async #buryDead(): Promise<void> {
+    const { store, keeper, log } = this.#o
+    const dead = await store.fenceDead(store.now(), keeper.current?.worker ?? null)
+    for (const worker of dead) log.warn('a worker is gone; its claimed calls go back, its begun attempts are unknown', { worker: worker.worker, pid: worker.pid, host: worker.host })
+    let lapsed = 0
+    for (;;) {
+      const orphans = await store.orphans(PAGE)
+      const mine = orphans.filter((call) => this.#o.registry.get(call.operation) !== null)
+      const outcomes = await Promise.all(mine.map((call) => this.#lapse(call, dead.find((worker) => worker.worker === lastWorker(call))?.worker)))
+      lapsed += outcomes.length
+      if (orphans.length < PAGE || mine.length === 0) break
+    }
+    if (dead.length > 0 || lapsed > 0) this.#o.onRecovered()
+  }
+
+  async #lapse(call: Call, worker: string | undefined): Promise<void> {
+    if (call.state !== 'running') return
+    const registered = this.#o.registry.require(call.operation)
+    const why = worker === undefined ? 'its worker was gone' : `worker ${worker} died or froze while it ran`
+    await change({ ...this.#o, registered }, call, { type: 'lapsed', why }, { onlyWhileRunning: true })
+  }
+
+  async #endOverdue(): Promise<void> {
+    const { store, registry } = this.#o
+    for (const call of await store.overdue(store.now(), PAGE)) {
+      const registered = registry.get(call.operation)
+      if (registered) await change({ ...this.#o, registered }, call, { type: 'time' }, { onlyWhileOpen: true })
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const { store, system } = this.#o
+    const before = store.now() - (this.#o.keepEndedForMs as number)
+    const digestsOf = (call: Call): Readonly<Record<string, string>> => fieldDigests(JSON.parse(call.given) as Json, digestSalt(call), (text) => system.digest(text))
+    while (!this.#stopped && (await store.prune(before, PAGE, digestsOf)) === PAGE);
+  }
+
+  /** Calls that are due and that no live worker understands, or for which no worker lives at all. */
+  async #watchWork(): Promise<void> {
+    const { store } = this.#o
+    const now = store.now()
+    const late = (await store.backlog()).filter((lane) => lane.oldestDueAt !== null && lane.oldestDueAt < now - UNWORKED_MS)
+    if (late.length === 0) return
+    const alive = (await store.workers()).filter((worker) => !worker.fenced && worker.leaseUntilAt > now)
+    const workers = alive.filter((worker) => worker.lanes.length > 0)
+    const alerts: Alert[] = []
+    for (const lane of late) {
+      const age = durationText(now - (lane.oldestDueAt as number))
+      const day = Math.floor(now / 86_400_000)
+      const base = { severity: 'page' as const, at: now, operation: lane.operation, callId: null, key: null, state: null }
+      if (workers.length === 0) {
+        alerts.push({ ...base, id: `no_worker:${lane.operation}:${day}`, kind: 'no_worker', message: `Nobody works the calls of ${lane.operation}: the oldest has been due for ${age}, ${lane.open} are open. They wait unharmed.`, next: 'Start a worker: steward worker' })
+      } else if (!workers.some((worker) => worker.lanes.some((known) => known.operation === lane.operation && known.versions.includes(lane.version)))) {
+        alerts.push({ ...base, id: `not_understood:${lane.operation}:${lane.version}:${day}`, kind: 'not_understood', message: `No running worker understands ${lane.operation} version ${lane.version}: the oldest call has been due for ${age}, ${lane.open} are open. They wait unharmed.`, next: `Deploy a worker that knows ${lane.operation} version ${lane.version}, or an upgrade from it.` })
+      }
+    }
+    if (alerts.length === 0) return
+    await store.raise(alerts)
+    this.#o.onAlerts()
+  }
+}
+
+function lastWorker(call: Call): string | undefined {
+  return call.open.at(-1)?.worker
+}

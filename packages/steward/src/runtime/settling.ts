@@ -1,0 +1,67 @@
+/**
+ * Calls `onSettled` for ends that were recorded without it: by a process that did not know the operation, or after
+ * the handler had thrown. Each runs in a transaction of its own together with the mark that it was told.
+ */
+import { durationText } from '../core/duration.ts'
+import type { Store } from '../ports/store.ts'
+import type { Log, System } from '../ports/system.ts'
+import { type Recorder, thrownText } from './recorder.ts'
+import type { Registry } from './registry.ts'
+
+const ROUND_MS = 1_000
+const LONGEST_WAIT_MS = 300_000
+/** From this try on, each power of two raises the alert. */
+const ALERT_FROM = 4
+const PAGE = 50
+
+export type SettlingOptions = { readonly store: Store; readonly system: System; readonly log: Log; readonly registry: Registry; readonly recorder: Recorder; onAlerts(): void }
+
+export class Settling {
+  readonly #o: SettlingOptions
+  #stopTimer: (() => void) | null = null
+  #stopped = false
+
+  constructor(options: SettlingOptions) {
+    this.#o = options
+  }
+
+  start(): void {
+    if (this.#stopTimer || this.#stopped) return
+    const turn = (): void => {
+      this.#round().catch(() => undefined).finally(() => {
+        if (!this.#stopped) this.#stopTimer = this.#o.system.after(ROUND_MS, turn, true)
+      })
+    }
+    this.#stopTimer = this.#o.system.after(1, turn, true)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#stopTimer?.()
+  }
+
+  async #round(): Promise<void> {
+    const { store, system, registry, recorder, log } = this.#o
+    const now = store.now()
+    for (const due of await store.settlesDue(now, PAGE)) {
+      if (this.#stopped) return
+      const registered = registry.get(due.call.operation)
+      if (!registered) continue
+      const told = { ...due.call, rev: due.call.rev + 1, story: [...due.call.story, { at: now, what: 'settled' as const, why: 'the application was told' }] }
+      const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'release', settleDueAt: now }, recorder.inTx(due.call, registered))
+      if (!result.ok || handler === undefined) continue
+      const tries = due.tries + 1
+      const waitMs = Math.min(LONGEST_WAIT_MS, ROUND_MS * 2 ** Math.min(tries, 20)) * (0.5 + system.random() / 2)
+      await store.settleTold(due.call.id, Math.round(now + waitMs), tries)
+      log.error('onSettled threw; it is called again', { operation: due.call.operation, key: due.call.key, tries, again: durationText(waitMs), error: thrownText(handler) })
+      if (tries >= ALERT_FROM && Number.isInteger(Math.log2(tries))) {
+        await store.raise([{
+          id: `settle_handler_failing:${due.call.id}:${tries}`, kind: 'settle_handler_failing', severity: 'page', at: now, operation: due.call.operation, callId: due.call.id, key: due.call.key, state: due.call.state,
+          message: `onSettled of ${due.call.operation} threw ${tries} times for "${due.call.key}" (${due.call.state}): the application does not know of this end.`,
+          next: 'Mend the handler and deploy; it is called again by itself.',
+        }])
+        this.#o.onAlerts()
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The worker of one process: takes claimed calls from the line into free slots.
+ *
+ *   claimed (certainly unsent) → begun (on record) → sent → closed by a verdict → recorded
+ *
+ * `claims.ts` keeps the first step, `attempts.ts` the others. Authority is the store's row: all that is kept here
+ * may vanish at any moment. Claimed calls go back unharmed, begun attempts are lapsed by whoever finds this process
+ * dead, and its late answers become facts.
+ */
+import type { Call } from '../core/call.ts'
+import type { Lease } from '../ports/store.ts'
+import { Attempts } from './attempts.ts'
+import { Claims } from './claims.ts'
+import { HoldRules } from './hold-rules.ts'
+import type { Registered } from './operation.ts'
+import type { Parts } from './parts.ts'
+
+export type WorkerOptions = Parts & { readonly concurrency: number }
+
+/** Answers on their way to the store, per slot: beyond it a slow store stops new sends. */
+const RECORDING_PER_SLOT = 4
+
+export class Worker {
+  readonly #o: WorkerOptions
+  readonly #claims: Claims
+  readonly #attempts: Attempts
+  #concurrency: number
+  #started = false
+  #closing = false
+
+  constructor(options: WorkerOptions) {
+    this.#o = options
+    this.#concurrency = options.concurrency
+    const holds = new HoldRules()
+    this.#claims = new Claims({ ...options, holds, concurrency: () => this.#concurrency, onLine: () => this.#pump() })
+    this.#attempts = new Attempts({
+      ...options,
+      holds,
+      giveBack: (lease, call) => this.#claims.giveBack(lease, [call]),
+      dueAt: (at) => this.dueAt(at),
+      onFree: () => this.#pump(),
+      onHint: () => this.hint(),
+      onControls: () => this.controlsChanged(),
+    })
+  }
+
+  get started(): boolean {
+    return this.#started
+  }
+
+  /** Whether a new call may be inserted as claimed by this process: it works, and nothing older is waiting for it. */
+  get mayTakeDirectly(): boolean {
+    return this.#started && !this.#closing && this.#claims.caughtUp && this.#claims.length < this.#concurrency
+  }
+
+  /** Whether a new call may be inserted as begun. */
+  get hasFreeSlot(): boolean {
+    return this.#attempts.inFlight < this.#concurrency && this.#claims.length === 0
+  }
+
+  start(concurrency: number): void {
+    this.#concurrency = concurrency
+    this.#started = true
+    this.#pump()
+  }
+
+  /** Something may be due. */
+  hint(): void {
+    if (this.#started && !this.#closing) this.#claims.hint()
+  }
+
+  /** A call will be due then. */
+  dueAt(at: number): void {
+    if (this.#started && !this.#closing) this.#claims.wake(at)
+  }
+
+  /** Takes a slot for a call that is about to be inserted as begun; false when that must not be. */
+  reserve(registered: Registered): boolean {
+    return !this.#closing && this.#attempts.reserve(registered)
+  }
+
+  /** The insert did not begin it after all. */
+  unreserve(registered: Registered): void {
+    this.#attempts.unreserve(registered)
+  }
+
+  /** A call was inserted as begun, in a slot reserved for it. */
+  insertedBegun(call: Call, registered: Registered, lease: Lease, n: number, deadlineMs: number): void {
+    this.#attempts.insertedBegun(call, registered, lease, n, deadlineMs)
+  }
+
+  /** A call was inserted as claimed by us. */
+  insertedClaimed(call: Call): void {
+    this.#claims.add(call)
+    this.#pump()
+  }
+
+  /** The lease is gone: nothing in line is ours any more, nothing running may leave. */
+  lost(): void {
+    this.#claims.drop()
+    this.#attempts.lost()
+    this.hint()
+  }
+
+  controlsChanged(): void {
+    this.#claims.giveBackHeld()
+    this.hint()
+  }
+
+  #pump(): void {
+    if (!this.#started || this.#closing) return
+    const lease = this.#o.keeper.current
+    if (lease) this.#fill(lease)
+    this.#claims.refill()
+  }
+
+  #fill(lease: Lease): void {
+    while (this.#claims.length > 0 && this.#hasRoom() && this.#o.keeper.holds(lease)) {
+      this.#attempts.take(this.#claims.next() as Call, lease)
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#attempts.inFlight < this.#concurrency && this.#attempts.recording < RECORDING_PER_SLOT * this.#concurrency
+  }
+
+  /** Stops claiming, gives claimed calls back, lets begun attempts finish for `graceMs`; what is left is unknown. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true
+    await this.#claims.stop()
+    await this.#attempts.close(graceMs)
+  }
+}

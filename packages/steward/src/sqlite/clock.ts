@@ -1,0 +1,11 @@
+/** The machine's clock, for the store's own `now` and for bounds inside its thread. The one place here that reads it. */
+export function machineClock(): number {
+  return Date.now()
+}
+
+const still = new Int32Array(new SharedArrayBuffer(4))
+
+/** Blocks the calling thread: only the store's thread does, while it waits for another process's lock. */
+export function blockFor(delayMs: number): void {
+  Atomics.wait(still, 0, 0, delayMs)
+}

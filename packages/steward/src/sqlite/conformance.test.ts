@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'vitest'
+import { storeConformance } from '../testing/index.ts'
+import { sqlite } from './index.ts'
+
+storeConformance({ describe, it }, 'sqlite', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'steward-conformance-'))
+  let now = 0
+  return Promise.resolve({
+    make: () => sqlite(join(folder, 'steward.db'), { clock: () => now }),
+    setClock: (at) => { now = at },
+    remove: () => Promise.resolve(rmSync(folder, { recursive: true })),
+  })
+})

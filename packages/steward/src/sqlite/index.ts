@@ -1,0 +1,252 @@
+/**
+ * `sqlite(path)`: the embedded store. One file (with its log beside it), no server, several processes at once.
+ *
+ * All of SQLite lives in one thread (thread.ts); this is the port on the main thread, which turns records into rows
+ * and answers into records. What is acknowledged is on disk (WAL, synchronous=FULL). On a crash of the process the
+ * next opening finds exactly what was committed; on a lost thread whatever was under way is refused as "unknown".
+ */
+import { resolve } from 'node:path'
+import type { Call } from '../core/call.ts'
+import { invariant, StewardError } from '../core/errors.ts'
+import type { Backlog, Beat, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import { recordDecoder } from '../store-sql/record.ts'
+import { machineClock } from './clock.ts'
+import { openWorkers } from './open-workers.ts'
+import { type Flat, flattenWrite, type RowAnswer } from './protocol.ts'
+import type { RequestName, Requests } from './requests.ts'
+import { conversation } from './settling.ts'
+import { closedError, errorOf, ThreadLink } from './thread-link.ts'
+
+export type SqliteOptions = {
+  /** Milliseconds to wait for another process's transaction before STEWARD_STORE_UNAVAILABLE. Default 10,000. */
+  readonly busyMs?: number
+  /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 5,000. */
+  readonly settleMs?: number
+  /** The clock behind `now()`; tests move it. Default: the machine's. */
+  readonly clock?: () => number
+  /** Tests only: named points at which the process kills itself; also by STEWARD_FAILPOINTS. See ports/failpoints.ts. */
+  readonly failpoints?: string
+  /** Tests only: milliseconds added to each commit, as a slow disk would. */
+  readonly commitDelayMs?: number
+  /** Tests only: the file grows to this many pages, then is full. */
+  readonly maxPages?: number
+}
+
+/**
+ * A store in the file at `path`, created when it is missing (its directory is not).
+ *
+ * @throws StewardError STEWARD_OPTION_INVALID for `:memory:`; everything else is said by `open`.
+ */
+export function sqlite(path: string, options: SqliteOptions = {}): Store {
+  if (path === '' || path === ':memory:' || path.startsWith('file:')) {
+    throw new StewardError('STEWARD_OPTION_INVALID', `sqlite("${path}") would keep calls where no other process finds them and a restart loses them. Nothing was opened. Name a file, such as "steward.db"; in tests use memoryStore() of steward/testing.`, { path })
+  }
+  return new SqliteStore(path, options)
+}
+
+const ALL_WELL = { ok: true } as const
+
+class SqliteStore implements Store {
+  readonly name: string
+  readonly #path: string
+  readonly #options: SqliteOptions
+  readonly #listeners = new Set<() => void>()
+  #link: ThreadLink | null = null
+  #decode: (body: string) => Call = recordDecoder('')
+  #latest = 0
+  #settling: Promise<unknown> = Promise.resolve()
+
+  constructor(path: string, options: SqliteOptions) {
+    this.#path = resolve(path)
+    this.name = `sqlite ${path}`
+    this.#options = options
+  }
+
+  async open(opening: StoreOpening): Promise<void> {
+    invariant(this.#link === null, `${this.name} was opened twice`)
+    const { busyMs = 10_000, settleMs = 5_000, commitDelayMs = 0, maxPages = 0, failpoints = process.env['STEWARD_FAILPOINTS'] ?? '' } = this.#options
+    this.#decode = recordDecoder(opening.namespace)
+    const link = new ThreadLink({ path: this.#path, namespace: opening.namespace, now: this.now(), busyMs, settleMs, commitDelayMs, maxPages, failpoints }, {
+      hint: () => this.#listeners.forEach((listener) => listener()),
+      notice: opening.notice,
+      mark: (mark) => { this.#latest = Math.max(this.#latest, mark) },
+    }, () => this.now())
+    this.#link = link
+    try {
+      await link.opened()
+    } catch (error) {
+      this.#link = null
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    const link = this.#link
+    if (link === null) return
+    await this.#settling.catch(() => undefined)
+    await link.close()
+    for (const worker of this.#enlisted) openWorkers.remove(this.#path, worker)
+    this.#enlisted.clear()
+  }
+
+  now(): number {
+    this.#latest = Math.max(this.#latest, (this.#options.clock ?? machineClock)())
+    return this.#latest
+  }
+
+  async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
+    if (batch.length === 0) return []
+    return this.#results<WriteResult>(batch.length, await this.#open().write(batch))
+  }
+
+  async insert(batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
+    if (batch.length === 0) return []
+    return this.#results<InsertResult>(batch.length, await this.#open().insert(batch))
+  }
+
+  #results<Result extends WriteResult | InsertResult>(length: number, rows: readonly RowAnswer[]): readonly Result[] {
+    const results = new Array<Result>(length).fill(ALL_WELL as Result)
+    for (const { at, answer } of rows) results[at] = this.#result(answer) as Result
+    return results
+  }
+
+  #result(answer: Readonly<Record<string, unknown>>): object {
+    return { ok: false, ...answer, ...('call' in answer ? { call: this.#callOr(answer['call']) } : {}) }
+  }
+
+  #callOr(body: unknown): Call | null {
+    return typeof body === 'string' ? this.#decode(body) : null
+  }
+
+  /** One at a time: the thread holds one recording transaction. */
+  writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
+    const turn = this.#settling.catch(() => undefined).then(() => this.#settle(write, inTx))
+    this.#settling = turn
+    return turn
+  }
+
+  async #settle(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
+    const link = this.#open()
+    const flat: Flat = []
+    flattenWrite(flat, write)
+    const settleMs = this.#options.settleMs ?? 5_000
+    const talk = conversation(link, inTx, `call ${write.call.id}`, settleMs)
+    const settled = await link.settle({ flat, now: this.now(), settleMs })
+    const handler = await talk.over(settled)
+    if (settled.refusal) throw errorOf(settled.refusal)
+    if (settled.row) return { result: this.#result(settled.row) as WriteResult }
+    return handler === undefined ? { result: ALL_WELL } : { result: ALL_WELL, handler }
+  }
+
+  async claim(query: Requests['claim']): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('claim', query))
+  }
+  async giveBack(lease: Requests['leave'], ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.#ask('giveBack', { lease, ids })
+  }
+
+  readonly #enlisted = new Set<string>()
+  async enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void> {
+    openWorkers.add(this.#path, row.worker)
+    this.#enlisted.add(row.worker)
+    await this.#ask('enlist', row)
+  }
+  async beat(lease: Requests['leave'], leaseUntilAt: number): Promise<Beat> {
+    return (await this.#ask('beat', { lease, leaseUntilAt })) as Beat
+  }
+  async leave(lease: Requests['leave']): Promise<void> {
+    await this.#ask('leave', lease)
+    this.#open().tell({ letGo: lease.worker })
+    openWorkers.remove(this.#path, lease.worker)
+    this.#enlisted.delete(lease.worker)
+  }
+  async workers(): Promise<readonly WorkerRow[]> {
+    return (await this.#ask('workers', null)) as WorkerRow[]
+  }
+  async fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]> {
+    const ours = openWorkers.of(this.#path)
+    const dead = (await this.#ask('fenceDead', { now, except, ours })) as WorkerRow[]
+    const gone = dead.map((row) => row.worker).filter((worker) => !ours.includes(worker))
+    // Fenced rows need no proof any more; the file of a frozen worker stays locked, and goes with it.
+    if (gone.length > 0) this.#open().tell({ remove: gone })
+    return dead
+  }
+  async orphans(limit: number): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('orphans', limit))
+  }
+
+  async get(id: string): Promise<Call | null> {
+    return this.#callOr(await this.#ask('get', id))
+  }
+  async find(operation: string, key: string): Promise<Call | null> {
+    return this.#callOr(await this.#ask('find', { operation, key }))
+  }
+  async getMany(ids: readonly string[]): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('getMany', ids))
+  }
+  async list(query: Requests['list']): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('list', query))
+  }
+  async overdue(now: number, limit: number): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('overdue', { now, limit }))
+  }
+  async backlog(): Promise<readonly Backlog[]> {
+    return (await this.#ask('backlog', null)) as Backlog[]
+  }
+  async nextDueAt(lanes: Requests['nextDueAt']): Promise<number | null> {
+    return (await this.#ask('nextDueAt', lanes)) as number | null
+  }
+
+  async keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<{ readonly kept: true } | { readonly kept: false; readonly call: Call }> {
+    const answer = (await this.#ask('keepEarlyFact', { operation, key, fact })) as { kept: true } | { kept: false; call: string }
+    return answer.kept ? answer : { kept: false, call: this.#decode(answer.call) }
+  }
+
+  async controls(): Promise<Controls> {
+    return (await this.#ask('controls', null)) as Controls
+  }
+  async control(write: Requests['control']['write'], alerts: Requests['control']['alerts']): Promise<void> {
+    await this.#ask('control', { write, alerts })
+  }
+
+  async raise(alerts: Requests['raise']): Promise<void> {
+    if (alerts.length > 0) await this.#ask('raise', alerts)
+  }
+  async alerts(query: Requests['alerts']): Promise<readonly StoredAlert[]> {
+    return (await this.#ask('alerts', query)) as StoredAlert[]
+  }
+  async alertsDelivered(ids: readonly string[], at: number): Promise<void> {
+    if (ids.length > 0) await this.#ask('alertsDelivered', { ids, at })
+  }
+
+  async settlesDue(now: number, limit: number): Promise<readonly SettleDue[]> {
+    const rows = (await this.#ask('settlesDue', { now, limit })) as { call: string; dueAt: number; tries: number }[]
+    return rows.map((row) => ({ ...row, call: this.#decode(row.call) }))
+  }
+  async settleTold(id: string, dueAt: number | null, tries: number): Promise<void> {
+    await this.#ask('settleTold', { id, dueAt, tries })
+  }
+
+  async prune(endedBefore: number, limit: number, digestsOf: (call: Call) => Readonly<Record<string, string>>): Promise<number> {
+    const calls = this.#calls(await this.#ask('prunable', { endedBefore, limit }))
+    if (calls.length === 0) return 0
+    const them = calls.map((call) => ({ id: call.id, rev: call.rev, state: call.state, digests: digestsOf(call) }))
+    return (await this.#ask('pruneThese', them)) as number
+  }
+
+  onHint(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  #open(): ThreadLink {
+    if (this.#link === null) throw closedError(this.#path)
+    return this.#link
+  }
+  #ask<Name extends RequestName>(what: Name, given: Requests[Name]): Promise<unknown> {
+    return this.#open().ask(what, given)
+  }
+  #calls(bodies: unknown): readonly Call[] {
+    return (bodies as string[]).map((body) => this.#decode(body))
+  }
+}

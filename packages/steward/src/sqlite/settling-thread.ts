@@ -1,0 +1,80 @@
+/**
+ * The recording transaction that the application's handler takes part in, as the thread sees it.
+ *
+ * The guarded write comes first; then a savepoint, statements of the handler one by one, and the commit. A handler
+ * that throws, takes too long or breaks a statement loses its own statements only. The thread blocks meanwhile: nobody
+ * else's work can slip into the transaction. If the process dies, nothing of it is stored and the call is settled again.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { CallRows } from './call-rows.ts'
+import { machineClock } from './clock.ts'
+import { patiently } from './database.ts'
+import type { Engine } from './engine.ts'
+import { type Flat, type Remark, type SettleSay, W } from './protocol.ts'
+import { isBusy, refusalOf } from './refusals.ts'
+import type { Prepared } from './transaction.ts'
+import { Transaction } from './transaction.ts'
+
+/** Transaction control belongs to the store; attached files and settings would outlive the transaction. */
+const FORBIDDEN = /^[\s;]*(?:(?:--[^\n]*\n|\/\*[\s\S]*?\*\/)[\s;]*)*(begin|commit|end|rollback|savepoint|release|attach|detach|pragma|vacuum)\b/i
+
+export type SettleRequest = { readonly flat: Flat; readonly now: number; readonly settleMs: number }
+type Talk = { readonly port: MessagePort; readonly signal: Int32Array; readonly remark: (remark: Remark) => void }
+
+/** @returns the answer of the write, and how the handler ended; or why nothing was stored. */
+export function settleInThread(engine: Engine, shared: Prepared, calls: CallRows, talk: Talk, request: SettleRequest): object {
+  const { db } = shared
+  const { path, busyMs } = engine.options
+  let during: 'statement' | 'commit' = 'statement'
+  try {
+    patiently(busyMs, () => db.exec('BEGIN IMMEDIATE'))
+    const tx = new Transaction(shared, Math.max(request.now, engine.mark))
+    const row = calls.write(tx, request.flat, 0)
+    if (row !== null) {
+      engine.undo()
+      return { row }
+    }
+    tx.beforeCommit(true)
+    db.exec('SAVEPOINT steward_settle')
+    const ended = converse(shared, talk, request.settleMs)
+    if (!db.isTransaction) throw new Error('the handler ended the transaction that records the call')
+    db.exec(ended === 'done' ? 'RELEASE steward_settle' : 'ROLLBACK TO steward_settle; RELEASE steward_settle')
+    // Told in the very transaction that records it: no mark is left to tell it again.
+    if (ended === 'done') tx.markSettle(calls.seqOf(request.flat[W.id] as string) as number, null, 0)
+    during = 'commit'
+    engine.commitWith(engine.options.failpoints === null ? [] : [request.flat[W.state] === 'running' ? 'begin' : 'finish'])
+    return { row: null, ended }
+  } catch (error) {
+    engine.undo()
+    return { refusal: refusalOf(error, path, isBusy(error) ? 'statement' : during) }
+  }
+}
+
+/** Statements of the handler, until it ends or its time is over. */
+function converse({ db }: Prepared, { port, signal, remark }: Talk, settleMs: number): 'done' | 'undo' | 'late' {
+  const untilAt = machineClock() + settleMs
+  while (receiveMessageOnPort(port)) { /* what an earlier handler said after its time */ }
+  Atomics.store(signal, 0, 0)
+  remark({ remark: 'settle-ready' })
+  for (;;) {
+    const seen = Atomics.load(signal, 0)
+    const said = receiveMessageOnPort(port)?.message as SettleSay | undefined
+    if (said !== undefined && !('sql' in said)) return said.say
+    if (said !== undefined) answer(db, said, remark)
+    const leftMs = untilAt - machineClock()
+    if (leftMs <= 0) return 'late'
+    // The signal is raised after each message; a message may still be on its way when it is seen.
+    if (said === undefined) Atomics.wait(signal, 0, seen, Math.min(leftMs, 20))
+  }
+}
+
+function answer(db: Prepared['db'], said: Extract<SettleSay, { sql: string }>, remark: Talk['remark']): void {
+  try {
+    if (FORBIDDEN.test(said.sql)) throw new Error(`"${said.sql.trim().slice(0, 40)}" is not for a handler: the transaction belongs to the store. Use plain statements`)
+    const statement = db.prepare(said.sql)
+    const params = said.params as (string | number | bigint | null | Uint8Array)[]
+    remark({ remark: 'settle-answer', value: said.say === 'run' ? { changes: Number(statement.run(...params).changes) } : statement.all(...params) })
+  } catch (error) {
+    remark({ remark: 'settle-answer', error: error instanceof Error ? error.message : String(error) })
+  }
+}

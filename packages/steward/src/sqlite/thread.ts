@@ -1,0 +1,117 @@
+/**
+ * Entry of the store's thread: the only place where a connection to the database lives.
+ *
+ * It opens the file, says so (or why not), then serves messages until told to close. Waiting for a lock or the disk
+ * blocks this thread and nothing else. When it dies, the main thread refuses what was under way as "outcome unknown".
+ */
+import { existsSync, openSync, watch, writeSync, closeSync } from 'node:fs'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { failpointsOf, parseFailpoints } from '../ports/failpoints.ts'
+import { CallRows } from './call-rows.ts'
+import { openDatabase } from './database.ts'
+import { engine } from './engine.ts'
+import { laneRows } from './lanes.ts'
+import type { Message, Remark, ThreadData } from './protocol.ts'
+import { questions } from './questions.ts'
+import { refusalOf } from './refusals.ts'
+import type { Parts } from './requests.ts'
+import { settleInThread, type SettleRequest } from './settling-thread.ts'
+import { sideFilesOf } from './side-files.ts'
+import { prepareShared } from './transaction.ts'
+import { workerRows } from './worker-rows.ts'
+
+type Told = Message | { readonly settle: SettleRequest; readonly n: number } | { readonly letGo: string } | { readonly remove: readonly string[] } | { readonly close: true }
+type Given = ThreadData & { readonly settlePort: MessagePort }
+
+/** @returns the high-water mark as stored. */
+function start(port: MessagePort, data: Given): number {
+  const tell = (remark: Remark): void => port.postMessage(remark)
+  const db = openDatabase(data)
+  const shared = prepareShared(db, data.namespace)
+  const calls = new CallRows(db)
+  const lanes = laneRows(db, data.namespace)
+  const sideFiles = sideFilesOf(data.path)
+  const parts: Parts = { shared, calls, lanes, sideFiles, workers: workerRows(db, sideFiles), questions: questions(db, data.namespace, lanes) }
+  const failpoints = failpointsOf(parseFailpoints(data.failpoints), () => process.kill(process.pid, 'SIGKILL'))
+  const work = engine(parts, { path: data.path, busyMs: data.busyMs, commitDelayMs: data.commitDelayMs, failpoints })
+  const bell = openBell(data.path, () => db.prepare('PRAGMA data_version').get()?.['data_version'] as number, tell)
+  const talk = { port: data.settlePort, signal: new Int32Array(data.signal), remark: tell }
+
+  const obey = (told: Told): void => {
+    if ('settle' in told) {
+      port.postMessage({ n: told.n, settled: settleInThread(work, shared, calls, talk, told.settle) })
+      bell.ring()
+    } else if ('letGo' in told) sideFiles.letGo(told.letGo)
+    else if ('remove' in told) told.remove.forEach((worker) => sideFiles.remove(worker))
+    else if ('close' in told) {
+      sideFiles.letAllGo()
+      bell.close()
+      db.close()
+      port.postMessage({ closed: true })
+      port.close()
+    }
+  }
+
+  port.on('message', (first: Told) => {
+    const batch: Message[] = []
+    for (let told: Told | undefined = first; told !== undefined; told = receiveMessageOnPort(port)?.message as Told | undefined) {
+      if ('inserts' in told) batch.push(told)
+      else {
+        serve(batch.splice(0))
+        obey(told)
+      }
+    }
+    serve(batch)
+  })
+
+  function serve(batch: readonly Message[]): void {
+    if (batch.length === 0) return
+    let changed = false
+    for (const reply of work.work(batch)) {
+      changed ||= reply.changed
+      port.postMessage(reply)
+    }
+    if (changed) bell.ring()
+  }
+
+  return work.mark
+}
+
+/**
+ * Wakes other processes: a byte is written to the bell file after each commit, and each process watches it. Written
+ * after the commit is visible, unlike the log, which changes before. A bell that cannot be watched is done without.
+ */
+function openBell(path: string, version: () => number, tell: (remark: Remark) => void): { ring(): void; close(): void } {
+  const file = `${path}-bell`
+  const byte = new Uint8Array([1])
+  let seen = version()
+  try {
+    const bell = openSync(file, existsSync(file) ? 'r+' : 'w')
+    const watcher = watch(file, { persistent: false }, () => {
+      const current = version()
+      // Only other connections' commits change the version that this one sees.
+      if (current !== seen) tell({ remark: 'hint' })
+      seen = current
+    })
+    watcher.on('error', () => watcher.close())
+    return {
+      ring: () => void writeSync(bell, byte, 0, 1, 0),
+      close: () => {
+        watcher.close()
+        closeSync(bell)
+      },
+    }
+  } catch (error) {
+    tell({ remark: 'notice', text: `${file} cannot be watched (${error instanceof Error ? error.message : String(error)}). Work submitted by other processes is found by the sweeps, up to a second later.` })
+    return { ring: () => undefined, close: () => undefined }
+  }
+}
+
+if (parentPort === null) throw new Error('This file is the entry of the store\'s thread. Open a store with sqlite(path) instead.')
+const given = workerData as Given
+try {
+  parentPort.postMessage({ opened: true, mark: start(parentPort, given) })
+} catch (error) {
+  parentPort.postMessage({ opened: false, refusal: refusalOf(error, given.path, 'opening') })
+  parentPort.close()
+}

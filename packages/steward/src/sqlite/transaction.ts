@@ -1,0 +1,118 @@
+/**
+ * One transaction of the store's thread, and what its parts share: the clock mark, the controls' revision, which
+ * workers are alive, and by how much the counts of open calls change. All of it is read inside the transaction and
+ * forgotten after it; between transactions another process may change anything.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Alert } from '../core/alert.ts'
+import type { Lease } from '../ports/store.ts'
+import { META } from '../store-sql/migrations.ts'
+import { type Meta, metaOf } from './database.ts'
+
+/** How often the high-water mark is written, at most. */
+const MARK_EVERY_MS = 1_000
+
+export type Prepared = ReturnType<typeof prepareShared>
+
+export class Transaction {
+  readonly db: DatabaseSync
+  readonly namespace: string
+  readonly meta: Meta
+  readonly now: number
+  readonly #shared: Prepared
+  readonly #alive = new Map<string, boolean>()
+  readonly #counts = new Map<string, { operation: string; version: number; by: number }>()
+  #controlsRev: number | null = null
+  #anyEarlyFacts: boolean | null = null
+
+  constructor(shared: Prepared, now: number) {
+    this.#shared = shared
+    this.db = shared.db
+    this.meta = shared.meta
+    this.namespace = shared.namespace
+    this.now = now
+  }
+
+  /** Whether the worker's row is there under this epoch, unfenced. */
+  isAlive(worker: string, epoch: number): boolean {
+    const name = `${worker} ${epoch}`
+    let alive = this.#alive.get(name)
+    if (alive === undefined) {
+      alive = this.#shared.worker.get(worker, epoch) !== undefined
+      this.#alive.set(name, alive)
+    }
+    return alive
+  }
+
+  holds(lease: Lease): boolean {
+    return this.isAlive(lease.worker, lease.epoch)
+  }
+
+  /** Call after any change of a worker's row. */
+  forgetWorkers(): void {
+    this.#alive.clear()
+  }
+
+  get controlsRev(): number {
+    this.#controlsRev ??= Number(this.meta.get(META.controlsRev))
+    return this.#controlsRev
+  }
+
+  raiseControlsRev(): void {
+    const next = this.controlsRev + 1
+    this.meta.set(META.controlsRev, next)
+    this.#controlsRev = next
+  }
+
+  /** Whether any fact waits for its call; asked once, so that inserts need not look for each key. */
+  get anyEarlyFacts(): boolean {
+    this.#anyEarlyFacts ??= this.#shared.anyFact.get() !== undefined
+    return this.#anyEarlyFacts
+  }
+  earlyFactsChanged(): void {
+    this.#anyEarlyFacts = null
+  }
+
+  count(operation: string, version: number, by: number): void {
+    const name = `${version} ${operation}`
+    const known = this.#counts.get(name)
+    if (known) known.by += by
+    else this.#counts.set(name, { operation, version, by })
+  }
+
+  raise(alerts: readonly Alert[]): void {
+    for (const alert of alerts) this.#shared.alert.run(alert.id, alert.at, JSON.stringify(alert))
+  }
+
+  /** @param dueAt `null` clears the mark. */
+  markSettle(seq: number, dueAt: number | null, tries: number): void {
+    if (dueAt === null) this.#shared.settleClear.run(seq)
+    else this.#shared.settle.run(seq, dueAt, tries)
+  }
+
+  /** What is written once per transaction. @returns the mark as it stands now. */
+  beforeCommit(wrote: boolean): number {
+    for (const { operation, version, by } of this.#counts.values()) {
+      if (by !== 0) this.#shared.count.run(this.namespace, operation, version, by)
+    }
+    this.#counts.clear()
+    const stored = Number(this.meta.get(META.time))
+    if (wrote && this.now >= stored + MARK_EVERY_MS) this.meta.set(META.time, this.now)
+    return Math.max(stored, this.now)
+  }
+}
+
+/** Statements that many parts use. */
+export function prepareShared(db: DatabaseSync, namespace: string) {
+  return {
+    db,
+    namespace,
+    meta: metaOf(db),
+    worker: db.prepare('SELECT 1 FROM steward_worker WHERE worker = ? AND epoch = ? AND fenced = 0'),
+    anyFact: db.prepare('SELECT 1 FROM steward_early_fact LIMIT 1'),
+    alert: db.prepare('INSERT INTO steward_alert (id, at, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING'),
+    settle: db.prepare('INSERT INTO steward_settle (seq, due_at, tries) VALUES (?, ?, ?) ON CONFLICT (seq) DO UPDATE SET due_at = excluded.due_at, tries = excluded.tries'),
+    settleClear: db.prepare('DELETE FROM steward_settle WHERE seq = ?'),
+    count: db.prepare('INSERT INTO steward_count (namespace, operation, version, open) VALUES (?, ?, ?, ?) ON CONFLICT (namespace, operation, version) DO UPDATE SET open = open + excluded.open'),
+  }
+}

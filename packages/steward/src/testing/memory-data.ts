@@ -1,0 +1,35 @@
+/** What a memory store holds. Two openings over one `MemoryData` see the same calls, as two processes share a file. */
+import type { Alert } from '../core/alert.ts'
+import type { Call, State } from '../core/call.ts'
+import type { Control, EarlyFact, Lease, WorkerRow } from '../ports/store.ts'
+
+export type Row = { readonly seq: number; call: Call; lease: Lease | null; settle: { dueAt: number; tries: number } | null }
+export type Kept = { readonly id: string; readonly state: State; readonly digests: Readonly<Record<string, string>> }
+
+export type MemoryData = {
+  namespace: string | null
+  seq: number
+  mark: number
+  controlsRev: number
+  readonly rows: Map<string, Row>
+  /** Id of the call by operation and key. */
+  readonly keys: Map<string, string>
+  /** What outlives pruned calls, by id. */
+  readonly pruned: Map<string, Kept>
+  readonly earlyFacts: Map<string, EarlyFact[]>
+  readonly workers: Map<string, WorkerRow>
+  /** Workers whose process has been declared dead: what a lock of the operating system would show. */
+  readonly dead: Set<string>
+  readonly controls: Map<string, Control>
+  readonly alerts: Map<string, { readonly alert: Alert; deliveredAt: number | null }>
+  readonly listeners: Set<() => void>
+}
+
+export function memoryData(): MemoryData {
+  return {
+    namespace: null, seq: 0, mark: 0, controlsRev: 0,
+    rows: new Map(), keys: new Map(), pruned: new Map(), earlyFacts: new Map(), workers: new Map(), dead: new Set(), controls: new Map(), alerts: new Map(), listeners: new Set(),
+  }
+}
+
+export const keyName = (operation: string, key: string): string => JSON.stringify([operation, key])

@@ -1,0 +1,98 @@
+/** Inserts and writes of the memory store: the guards of the port, judged one write at a time. */
+import { type Call, isEnd } from '../core/call.ts'
+import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, WriteResult } from '../ports/store.ts'
+import { keyName, type MemoryData, type Row } from './memory-data.ts'
+
+/** Records are values: what goes in and comes out is never the caller's own object, and has been JSON on the way. */
+export const copy = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value)) as Value
+
+export function isAlive(data: MemoryData, lease: Lease): boolean {
+  const row = data.workers.get(lease.worker)
+  return row !== undefined && row.epoch === lease.epoch && !row.fenced
+}
+
+export function holds(row: Row, lease: Lease): boolean {
+  return row.lease !== null && row.lease.worker === lease.worker && row.lease.epoch === lease.epoch
+}
+
+type CallChange = Omit<CallWrite, 'kind'>
+
+/** Why the write would be refused; `null` when all guards hold. */
+export function guardOf(data: MemoryData, write: CallChange): WriteResult | null {
+  const row = data.rows.get(write.call.id)
+  if (!row) return { ok: false, why: write.lease ? 'lease' : 'rev', call: null }
+  const call = copy(row.call)
+  if (write.lease && !(isAlive(data, write.lease) && holds(row, write.lease) && !isEnd(row.call.state))) return { ok: false, why: 'lease', call }
+  if (row.call.rev !== write.expectRev) return { ok: false, why: 'rev', call }
+  if (write.controlsRev !== undefined && write.controlsRev !== data.controlsRev) return { ok: false, why: 'controls', call }
+  return null
+}
+
+export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
+  const refused = guardOf(data, write)
+  if (refused) return refused
+  const row = data.rows.get(write.call.id) as Row
+  const wasEnd = isEnd(row.call.state)
+  row.call = copy(write.call)
+  if (isEnd(row.call.state) || wasEnd || write.leaseAfter === 'release') row.lease = null
+  raise(data, write.alerts ?? [])
+  if (write.control) applyControl(data, write.control)
+  if (write.settleDueAt !== undefined && write.settleDueAt !== null) row.settle = { dueAt: write.settleDueAt, tries: 0 }
+  return { ok: true }
+}
+
+export function applyInsert(data: MemoryData, write: InsertWrite): InsertResult {
+  const name = keyName(write.call.operation, write.call.key)
+  const known = data.keys.get(name)
+  if (known !== undefined) return taken(data, known)
+  if (write.lease && !isAlive(data, write.lease)) return { ok: false, why: 'lease' }
+  if (write.controlsRev !== undefined && write.controlsRev !== data.controlsRev) return { ok: false, why: 'controls' }
+  const facts = data.earlyFacts.get(name) ?? []
+  if (facts.length !== write.factsSeen) return { ok: false, why: 'facts', facts: copy(facts) }
+  if (write.supersedes) {
+    const replaced = applyWrite(data, { ...write.supersedes, leaseAfter: 'keep' })
+    if (!replaced.ok) return { ok: false, why: 'superseded-changed', call: replaced.call }
+  }
+  data.earlyFacts.delete(name)
+  data.keys.set(name, write.call.id)
+  data.seq += 1
+  const ended = isEnd(write.call.state)
+  data.rows.set(write.call.id, {
+    seq: data.seq,
+    call: copy(write.call),
+    lease: write.lease && !ended ? { ...write.lease } : null,
+    settle: write.settleDueAt === undefined || write.settleDueAt === null ? null : { dueAt: write.settleDueAt, tries: 0 },
+  })
+  raise(data, write.alerts ?? [])
+  return { ok: true }
+}
+
+function taken(data: MemoryData, id: string): InsertResult {
+  const pruned = data.pruned.get(id)
+  if (pruned) return { ok: false, why: 'pruned', ...copy(pruned) }
+  return { ok: false, why: 'joined', call: copy((data.rows.get(id) as Row).call) }
+}
+
+export function raise(data: MemoryData, alerts: NonNullable<CallWrite['alerts']>): void {
+  for (const alert of alerts) if (!data.alerts.has(alert.id)) data.alerts.set(alert.id, { alert: copy(alert), deliveredAt: null })
+}
+
+export function applyControl(data: MemoryData, write: ControlWrite): void {
+  if ('lift' in write) {
+    if (data.controls.delete(keyName(write.lift.kind, write.lift.name))) data.controlsRev += 1
+    return
+  }
+  const name = keyName(write.set.kind, write.set.name)
+  const known = data.controls.get(name)
+  if (known && write.set.mode === 'hold') {
+    const longer = known.mode === 'hold' && known.untilAt !== null && (write.set.untilAt === null || write.set.untilAt > known.untilAt)
+    if (!longer) return
+  }
+  data.controls.set(name, copy(write.set))
+  data.controlsRev += 1
+}
+
+/** When a worker may claim it; the SQL stores keep the same in a column. */
+export function claimableAt(call: Call): number | null {
+  return call.state === 'waiting' || call.state === 'checking' || call.state === 'accepted' ? call.dueAt : null
+}
