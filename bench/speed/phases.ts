@@ -133,9 +133,9 @@ export class Bench {
   async recovery(): Promise<number> {
     return await this.#onStore(async (dbPath) => {
       const task = { port: this.port, dbPath, calls: IN_FLIGHT }
-      const before = (await this.#ask('stats')).inHold
+      await this.#ask('reset')
       const doomed = begin(FILE, { task: 'hold', ...task })
-      while ((await this.#ask('stats')).inHold < before + IN_FLIGHT) await sleep(5)
+      while ((await this.#ask('stats')).inHold < IN_FLIGHT) await sleep(5)
       const heir = begin(FILE, { task: 'takeOver', ...task })
       await heir.next<'ready'>()
       await sleep(500)

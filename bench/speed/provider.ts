@@ -45,15 +45,15 @@ function serve(socket: Socket): void {
 function requestEnd(data: Buffer, from: number): number {
   const head = data.indexOf(HEAD_END, from)
   if (head === -1) return -1
-  const length = /content-length: *(\d+)/i.exec(data.latin1Slice(from, head))?.[1]
+  const length = /content-length: *(\d+)/i.exec(data.toString('latin1', from, head))?.[1]
   const end = head + 4 + Number(length ?? 0)
   return end <= data.length ? end : -1
 }
 
 /** The first request to /hold/KEY is kept waiting for ever; the second one is answered. */
 function isHeld(data: Buffer, from: number, end: number): boolean {
-  if (data.latin1Slice(from, from + 10) !== 'POST /hold') return false
-  const path = data.latin1Slice(from, Math.min(end, from + 200)).split(' ')[1] ?? ''
+  if (data.toString('latin1', from, from + 10) !== 'POST /hold') return false
+  const path = data.toString('latin1', from, Math.min(end, from + 200)).split(' ')[1] ?? ''
   if (heldOnce.has(path)) return false
   heldOnce.add(path)
   inHold++
@@ -69,6 +69,8 @@ process.on('message', (message) => {
   if (message === 'reset') {
     firstAt = 0
     requests = 0
+    inHold = 0
+    heldOnce.clear()
   }
   process.send?.({ firstAt, requests, inHold })
 })

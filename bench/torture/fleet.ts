@@ -5,6 +5,7 @@
  * that dies by a failpoint counts as killed, like one that was killed from outside.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pick } from '../seeded.ts'
@@ -108,7 +109,7 @@ export class Fleet {
   async close(graceMs: number): Promise<void> {
     this.#closing = true
     const children = this.slots.flatMap((slot) => (slot.child ? [slot.child] : []))
-    const gone = Promise.all(children.map((child) => new Promise<void>((resolve) => (child.exitCode !== null || child.signalCode !== null ? resolve() : void child.once('exit', () => resolve())))))
+    const gone = Promise.all(children.map((child) => exited(child)))
     for (const child of children) {
       child.kill('SIGCONT')
       child.kill('SIGTERM')
@@ -116,4 +117,8 @@ export class Fleet {
     await Promise.race([gone, sleep(graceMs)])
     for (const child of children) child.kill('SIGKILL')
   }
+}
+
+async function exited(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }

@@ -52,7 +52,7 @@ export type Fact = {
   readonly by: string
   /** The attempt it speaks of; without it, `at` decides. */
   readonly attempt?: number
-  /** A refutation that covers every attempt of this generation up to `attempt` (a conclusive replay of its key). */
+  /** Of an applied attempt: its generation. A refutation with it covers every attempt of this generation up to `attempt` (a conclusive replay of its key). */
   readonly generation?: number
   /** The provider's own id of the effect. */
   readonly reference?: string
@@ -93,7 +93,7 @@ export type Call = {
   readonly generation: number
   /** Attempts begun so far, over all generations. */
   readonly attempts: number
-  /** Attempts begun in this generation before now that were not applied or unknown, in a row: drives backoff and maxAttempts. */
+  /** Attempts begun since the submit, the last redrive or a person's order to send again: drives backoff and maxAttempts. */
   readonly tries: number
   /** Workers lost while sending, in a row. */
   readonly lapses: number

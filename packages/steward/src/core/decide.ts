@@ -65,7 +65,7 @@ export function decide(call: Call, event: CallEvent, policy: Policy, now: number
   assertSound(moved)
   return {
     call: moved,
-    alerts: changed ? alertsOf(call, moved, event, now) : [],
+    alerts: changed ? alertsOf(call, moved, event, policy, now) : [],
     settles: isEnd(moved.state) && moved.state !== call.state,
     begun: step.begun ?? null,
     holdProviderUntilAt: step.holdUntilAt ?? null,
@@ -193,7 +193,7 @@ function close(call: Call, attempt: OpenAttempt, verdict: Verdict, policy: Polic
   const base = { ...call, lastVerdict: verdict.kind, lapses: 0 }
   switch (verdict.kind) {
     case 'applied': {
-      const fact: Fact = { kind: 'applied', at: now, by: `attempt ${attempt.n}`, attempt: attempt.n, ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
+      const fact: Fact = { kind: 'applied', at: now, by: `attempt ${attempt.n}`, attempt: attempt.n, generation: attempt.generation, ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
       return { ...base, open: others, facts: withFact(call.facts, fact), result: verdict.result, resultMissing: verdict.resultMissing ?? null, reason: `attempt ${attempt.n} was applied` }
     }
     case 'accepted':
@@ -218,7 +218,8 @@ function answeredLate(call: Call, event: CallEvent & { type: 'answered' }, polic
   if (verdict.kind === 'unknown') return { call, entry }
   if (verdict.kind === 'accepted') return { call: acceptedLate(call, attempt, verdict.reference, event.worker, policy, now), entry }
   if (verdict.kind === 'applied') {
-    const fact: Fact = { kind: 'applied', at: now, by, attempt, ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
+    const generation = call.open.find((known) => known.n === attempt)?.generation
+    const fact: Fact = { kind: 'applied', at: now, by, attempt, ...(generation === undefined ? {} : { generation }), ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
     const known = { ...call, facts: withFact(call.facts, fact), result: call.result ?? verdict.result, resultMissing: call.result === null ? (verdict.resultMissing ?? call.resultMissing) : call.resultMissing, reason: `${by}: applied` }
     return { call: conclude(known, policy, now, now), entry }
   }

@@ -272,3 +272,32 @@ describe('a late answer', () => {
     expect(decision?.alerts.map((alert) => alert.kind)).toEqual(['result_missing'])
   })
 })
+
+describe('one call, two effects', () => {
+  const alertsAfter = (policy: Policy, events: readonly Dated[]): readonly string[] => play(policy, events).flatMap((decision) => decision.alerts.map((alert) => alert.kind))
+
+  it('raises the highest alert when two attempts under reconcile were applied, references or not', () => {
+    const events: Dated[] = [[0, ev.begin], [1, ev.lapsed], [20, ev.absent(20)], [30, ev.begin], [31, ev.applied(2)], [32, ev.applied(1)]]
+    expect(alertsAfter(policyOf('reconcile'), events)).toContain('effect_twice')
+  })
+
+  it('takes two applied attempts under one provider key for one effect', () => {
+    const events: Dated[] = [[0, ev.begin], [1, ev.lapsed], [10, ev.begin], [11, ev.applied(2)], [12, ev.applied(1)]]
+    expect(alertsAfter(policyOf('providerKey', { retentionMs: 1_000 }), events)).not.toContain('effect_twice')
+  })
+})
+
+describe('a correction while the call is open', () => {
+  it('is loud when somebody had said that it did not happen, and nothing was begun since', () => {
+    const policy = policyOf('none')
+    const decisions = play(policy, [[0, ev.begin], [5, ev.unknown(1)], [20, ev.settle('send_again')], [21, ev.confirm(21)]])
+    expect(decisions.at(-1)?.call.state).toBe('succeeded')
+    expect(decisions.at(-1)?.alerts.map((alert) => alert.kind)).toEqual(['corrected'])
+  })
+
+  it('is no correction when a later attempt was lost and found', () => {
+    const decisions = play(policyOf('reconcile'), [[0, ev.begin], [1, ev.lapsed], [20, ev.absent(20)], [30, ev.begin], [31, ev.unknown(2)], [50, ev.found(50)]])
+    expect(decisions.at(-1)?.call.state).toBe('succeeded')
+    expect(decisions.at(-1)?.alerts).toEqual([])
+  })
+})

@@ -51,6 +51,17 @@ export function isApplied(call: Call): boolean {
   return call.facts.some((fact) => fact.kind === 'applied')
 }
 
+/** Applied attempts that are effects of their own: each one, or one per generation where the provider takes repeats for one. */
+export function appliedAttempts(facts: readonly Fact[], repeatsAreOne: boolean): readonly string[] {
+  const seen: string[] = []
+  for (const fact of facts) {
+    if (fact.kind !== 'applied' || fact.attempt === undefined || (repeatsAreOne && fact.generation === undefined)) continue
+    const name = repeatsAreOne ? `generation ${fact.generation}` : `attempt ${fact.attempt}`
+    if (!seen.includes(name)) seen.push(name)
+  }
+  return seen
+}
+
 /** Provider references under which the effect is known to exist. Two of them: the effect happened twice. */
 export function references(facts: readonly Fact[]): readonly string[] {
   const seen: string[] = []

@@ -25,7 +25,7 @@ export type Policy = {
   readonly timeoutMs: number
   /** From creation (or runAt, or a redrive) until the call is given up, when it certainly did not happen. */
   readonly giveUpAfterMs: number
-  /** Attempts of one generation, the first included; `null` for no limit but time. */
+  /** Attempts since the submit or the last redrive, the first included; `null` for no limit but time. */
   readonly maxAttempts: number | null
   readonly backoffBaseMs: number
   readonly backoffCapMs: number

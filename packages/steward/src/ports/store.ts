@@ -33,6 +33,8 @@ export type CallWrite = {
   /** Beginning only: write only if the controls are still those of this revision. */
   readonly controlsRev?: number
   readonly alerts?: readonly Alert[]
+  /** The stored input is another one (it was upgraded). Without it a store may keep `given`, `input` and all that never changes as they are. */
+  readonly inputChanged?: boolean
   /** Set or extend a hold of a scope in the same transaction. */
   readonly control?: ControlWrite
   /** The application is to be told (`onSettled`): keeps a mark until `settled` is written. */

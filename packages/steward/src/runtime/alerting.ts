@@ -10,6 +10,10 @@ import type { Log, System } from '../ports/system.ts'
 
 const ROUND_MS = 1_000
 const PAGE = 100
+/** Longest an `onAlert` may take; then the alert counts as not delivered. */
+const TOLD_WITHIN_MS = 30_000
+/** Longest that closing waits for the last round. */
+const LAST_ROUND_MS = 5_000
 
 export class Alerting {
   readonly #store: Store
@@ -58,7 +62,7 @@ export class Alerting {
     const delivered: string[] = []
     for (const alert of due) {
       try {
-        await this.#onAlert(alert)
+        await this.#within(TOLD_WITHIN_MS, this.#onAlert(alert))
         delivered.push(alert.id)
       } catch (error) {
         this.#log.error('onAlert threw; the alert is delivered again', { alert: alert.id, error: String(error) })
@@ -67,11 +71,19 @@ export class Alerting {
     if (delivered.length > 0) await this.#store.alertsDelivered(delivered, this.#store.now())
   }
 
+  /** The promise, or an error when it takes longer: a handler that never settles must not silence the others. */
+  async #within(limitMs: number, promise: void | Promise<void>): Promise<void> {
+    if (!(promise instanceof Promise)) return promise
+    let stop = (): void => undefined
+    const late = new Promise<never>((_resolve, reject) => { stop = this.#system.after(limitMs, () => reject(new Error(`onAlert did not settle within ${limitMs} ms`))) })
+    await Promise.race([promise, late]).finally(() => stop())
+  }
+
   /** A last round, so that what is known is told before the process goes. */
   async stop(): Promise<void> {
     this.#stopTimer?.()
     this.#stopped = true
-    await this.deliver().catch(() => undefined)
+    await this.#within(LAST_ROUND_MS, this.deliver()).catch(() => undefined)
   }
 }
 

@@ -125,7 +125,7 @@ onEachStore((make) => {
 
     it('counts a lookup that throws nonsense, returns nonsense or never settles as "cannot tell"', async () => {
       const world = make()
-      const answersOf: (() => unknown)[] = [() => { throw undefined }, () => null, () => 'absent', () => ({ absent: 'yes' }), () => new Promise(() => undefined), () => Promise.reject(null), () => ({ found: { id: 1 } })]
+      const answersOf: (() => unknown)[] = [() => { throw undefined }, () => null, () => 'absent', () => ({ absent: 'yes' }), () => new Promise(() => { /* never */ }), () => Promise.reject(null), () => ({ found: { id: 1 } })]
       let asked = 0
       const lookup = (): Promise<LookupResult<unknown>> => answersOf[Math.min(asked++, answersOf.length - 1)]?.() as Promise<LookupResult<unknown>>
       const pay = scripted(world, { name: 'pay', idempotency: reconcile(lookup, { settle: '1s', lookupEvery: '1s' }), giveUpAfter: '30m' }, lost)
@@ -231,7 +231,7 @@ onEachStore((make) => {
       const { steward } = await world.work({ operations: [payout] })
       await world.got(steward.perform(payout, { key: 'p', input: {}, wait: '1s' }))
       await world.pass(1_000)
-      await world.got(steward.refute(payout, 'p', { by: 'webhook evt_2', reason: 'account closed' }))
+      await world.got(steward.refute(payout, 'p', { by: 'webhook evt_2', at: world.time.wallMs, reason: 'account closed' }))
       expect(await world.call(payout, 'p')).toMatchObject({ state: 'rejected', effect: 'did_not_happen' })
       await world.pass(60_000)
       expect(payout.sent).toHaveLength(1)

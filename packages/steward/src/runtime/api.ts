@@ -160,7 +160,7 @@ export interface StewardApi {
   list(filter?: ListFilter): Promise<readonly CallView[]>
   /** It happened, says evidence. Also before the call exists. */
   confirm(operation: Operation | string, key: string, fact: FactOptions & { readonly result?: Json }): Promise<CallView | null>
-  /** It did not happen, says evidence. */
+  /** It did not happen, says evidence. Needs `at` (the event's own instant) or `attempt`: a repeated webhook must not speak of later attempts. */
   refute(operation: Operation | string, key: string, fact: FactOptions): Promise<CallView | null>
   settle(operation: Operation | string, key: string, options: SettleOptions): Promise<CallView>
   cancel(operation: Operation | string, key: string, who: ByWhom): Promise<CallView>

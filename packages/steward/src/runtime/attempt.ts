@@ -166,7 +166,7 @@ function usable(verdict: FailureVerdict, whose: string): FailureVerdict {
   const { kind, reason } = verdict
   if (kind !== 'rejected' && kind !== 'not_applied' && kind !== 'unknown') return { kind: 'unknown', reason: `${whose} is none of rejected, not_applied and unknown` }
   const text = typeof reason === 'string' && reason !== '' ? reason.slice(0, LIMITS.reasonChars) : kind
-  if (!('retryAfterMs' in verdict) || (Number.isFinite(verdict.retryAfterMs) && (verdict.retryAfterMs as number) >= 0)) return { ...verdict, reason: text }
+  if (!('retryAfterMs' in verdict) || (Number.isFinite(verdict.retryAfterMs) && (verdict.retryAfterMs) >= 0)) return { ...verdict, reason: text }
   const { retryAfterMs: _unusable, ...rest } = verdict
   return { ...rest, reason: text }
 }

@@ -18,6 +18,7 @@ import { change, type Changing } from './change.ts'
 import type { Hold, HoldRules } from './hold-rules.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { Parts } from './parts.ts'
+import { notUnderstood } from './unworked.ts'
 
 export type AttemptsOptions = Parts & {
   readonly holds: HoldRules
@@ -119,7 +120,7 @@ export class Attempts {
     const deadlineMs = this.#o.system.monotonicMs() + registered.policy.timeoutMs
     const event = { type: 'begin' as const, worker: lease.worker, version: registered.operation.version, ...(this.#o.release === null ? {} : { release: this.#o.release }) }
     const decision = decide(ready, event, registered.policy, now, this.#o.system.random())
-    if (decision.begun === null) return this.#record(call, decision, registered, { lease, leaseAfter: 'release' })
+    if (decision.begun === null) return this.#record(call, withOldVersionTold(call, decision, now), registered, { lease, leaseAfter: 'release' })
     const n = decision.begun
     this.#beginning++
     this.#o.holds.begun(registered)
@@ -146,7 +147,8 @@ export class Attempts {
       return decide(call, { type: 'upgraded', version: operation.version, input: JSON.stringify(input) }, policy, now, 0).call
     } catch (error) {
       const why = `upgrade from version ${call.version} to ${operation.version} threw: ${error instanceof Error ? error.message : String(error)}`.slice(0, LIMITS.reasonChars)
-      this.#record(call, decide(call, { type: 'held', untilAt: now + 60_000, why }, policy, now, 0), registered, { lease, leaseAfter: 'release' })
+      const held = decide(call, { type: 'held', untilAt: now + 60_000, why }, policy, now, 0)
+      this.#record(call, { ...held, alerts: [...held.alerts, notUnderstood({ operation: call.operation, at: now, message: `${call.operation} "${call.key}" waits unharmed: ${why}.` }, call.version)] }, registered, { lease, leaseAfter: 'release' })
       return null
     }
   }
@@ -347,6 +349,12 @@ export class Attempts {
       this.#idle.push(() => { stop(); resolve() })
     })
   }
+}
+
+/** A call in doubt that waits for the version that sent it: told once that version had its chance to take it (a deploy is under way). */
+function withOldVersionTold(before: Call, decision: Decision, now: number): Decision {
+  if (decision.call.story.at(-1)?.what !== 'held' || before.story.at(-1)?.what !== 'held') return decision
+  return { ...decision, alerts: [...decision.alerts, notUnderstood({ operation: before.operation, at: now, message: `${before.operation} "${before.key}" waits: ${decision.call.reason}. No worker of version ${before.version} has taken it.` }, before.version)] }
 }
 
 /** Retry-After: nobody sends to this provider before then. */

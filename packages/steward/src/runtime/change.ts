@@ -27,12 +27,16 @@ export async function change(around: Changing, call: Call, event: CallEvent, opt
   for (;;) {
     const now = store.now()
     let from = before
+    let alerts: Decision['alerts'] = []
     if (options.onlyWhileRunning && from.state !== 'running') return unchanged(from)
     if (options.onlyWhileOpen && (isEnd(from.state) || from.state === 'running')) return unchanged(from)
     if (options.lapseFirst !== undefined && from.state === 'running' && from.open.some((attempt) => attempt.n === options.lapseFirst && attempt.closedAt === null)) {
-      from = decide(from, { type: 'lapsed', why: 'its worker lost the lease' }, registered.policy, now, system.random()).call
+      const lapse = decide(from, { type: 'lapsed', why: 'its worker lost the lease' }, registered.policy, now, system.random())
+      from = lapse.call
+      alerts = lapse.alerts
     }
-    const decision = decide(from, event, registered.policy, now, system.random())
+    const last = decide(from, event, registered.policy, now, system.random())
+    const decision = alerts.length === 0 ? last : { ...last, alerts: [...alerts, ...last.alerts] }
     if (decision.refused !== null || decision.call === before) return decision
     const leaseAfter = decision.call.state === 'running' ? 'keep' : 'release'
     const result = await recorder.recordAsync(before, decision, registered, { leaseAfter, ...(options.lease ? { lease: options.lease } : {}) })

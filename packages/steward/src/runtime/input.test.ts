@@ -6,7 +6,7 @@ import { LIMITS } from '../core/limits.ts'
 import { natural, none, type OperationDefinition, providerKey, reconcile } from '../ports/definition.ts'
 import type { Operation, SubmitOptions } from './api.ts'
 import { defineOperation } from './operation.ts'
-import { ana, answers, anything, onEachStore, scripted, silent, World } from './world.fixture.ts'
+import { ana, answers, anything, onEachStore, scripted, World } from './world.fixture.ts'
 
 class Money { readonly amount = 1 }
 const cyclic: Record<string, unknown> = {}
@@ -27,7 +27,7 @@ const INPUTS: readonly (readonly [string, unknown, string])[] = [
   ['a getter that throws no error', { get amount() { throw null } }, 'UNSERIALISABLE'],
   ['an instance of a class', { money: new Money() }, 'UNSERIALISABLE'],
   ['a Map', new Map(), 'UNSERIALISABLE'],
-  ['a hole in an array', [1, , 2], 'UNSERIALISABLE'], // eslint-disable-line no-sparse-arrays -- the hole is the point
+  ['a hole in an array', [1, , 2], 'UNSERIALISABLE'],
   ['an own toJSON that leaves nothing', hidden, 'UNSERIALISABLE'],
   ['256 KiB of text', { text: 'x'.repeat(LIMITS.inputBytes) }, 'TOO_LARGE'],
   ['256 KiB of three-byte letters', { text: '€'.repeat(LIMITS.inputBytes / 3) }, 'TOO_LARGE'],
@@ -67,28 +67,30 @@ async function refusal(run: () => unknown): Promise<StewardError> {
   throw new Error('was not refused')
 }
 
-onEachStore((make) => {
+onEachStore((make, kind) => {
+  /** What is judged before the store is asked is shown on one store, for the sake of time. */
+  const sample = <Row>(rows: readonly Row[]): readonly Row[] => (kind === 'memory' ? rows : rows.slice(-1))
   const shop = async (schema: OperationDefinition<unknown, unknown, unknown>['input'] = anything) => {
     const world = make()
     const charge = scripted(world, { idempotency: providerKey({ retention: '1h' }), input: schema }, answers({ ok: 1 }))
     const process = await world.work({ operations: [charge] })
     /** Nothing was stored, sent or alerted, and the same process goes on serving. */
     const unharmed = async (): Promise<void> => {
-      await world.pass(1_200)
+      await world.pass(300)
       expect(await world.got(process.steward.list())).toEqual([])
       expect(charge.sent).toEqual([])
       expect(await world.alerted()).toEqual([])
     }
     const refused = async (options: unknown): Promise<StewardError> => {
       for (const way of ['perform', 'submitMany'] as const) {
-        await refusal(() => world.got(way === 'perform' ? process.steward.perform(charge, options as SubmitOptions<unknown>) : process.steward.submitMany(charge, [{ key: 'fine', input: { a: 1 } }, options as SubmitOptions<unknown>])))
+        await refusal(() => world.got<unknown>(way === 'perform' ? process.steward.perform(charge, options as SubmitOptions<unknown>) : process.steward.submitMany(charge, [{ key: 'fine', input: { a: 1 } }, options as SubmitOptions<unknown>])))
       }
       return await refusal(() => world.got(process.steward.submit(charge, options as SubmitOptions<unknown>)))
     }
     return { world, charge, ...process, unharmed, refused }
   }
 
-  it.each(INPUTS)('refuses %s as an input', async (_name, input, code) => {
+  it.each(sample(INPUTS))('refuses %s as an input', async (_name, input, code) => {
     const { refused, unharmed } = await shop()
     const error = await refused({ key: 'k', input })
     expect(error.code).toBe(`STEWARD_INPUT_${code}`)
@@ -96,7 +98,7 @@ onEachStore((make) => {
     await unharmed()
   })
 
-  it.each(KEYS)('refuses a key that is %s', async (_name, key) => {
+  it.each(sample(KEYS))('refuses a key that is %s', async (_name, key) => {
     const { refused, unharmed, steward, charge, world } = await shop()
     const error = await refused({ key, input: {} })
     expect(error.code).toBe('STEWARD_KEY_INVALID')
@@ -105,7 +107,7 @@ onEachStore((make) => {
     await unharmed()
   })
 
-  it.each(OPTIONS)('refuses %s', async (_name, options, code) => {
+  it.each(sample(OPTIONS))('refuses %s', async (_name, options, code) => {
     const { world, steward, charge, unharmed } = await shop()
     const error = await refusal(() => world.got(steward.submit(charge, { key: 'k', input: {}, ...options } as SubmitOptions<unknown>)))
     expect(error.code).toBe(`STEWARD_${code}`)
@@ -169,7 +171,7 @@ onEachStore((make) => {
     const { world, steward, charge } = await shop()
     await world.got(steward.perform(charge, { key: 'k', input: 1 }))
     const code = async (run: () => Promise<unknown>): Promise<string> => (await refusal(() => world.got(run()))).code
-    for (const fact of [{}, { by: '' }, { by: 'x', at: Number.NaN }, { by: 'x', attempt: 0 }, { by: 'x', attempt: 1.5 }, { by: 'x', reference: 5 }, { by: 'x', reason: 5 }, { by: 'x', result: 1n }, { by: 'x', result: new Date(0) }]) {
+    for (const fact of [{}, { by: '' }, { by: 'x', at: Number.NaN }, { by: 'x', attempt: 0 }, { by: 'x', attempt: 1.5 }, { by: 'x', reference: 5 }, { by: 'x', reason: 5 }, { by: 'x', result: 1n }, { by: 'x', result: new Date(0) }, undefined]) {
       expect(await code(() => steward.confirm(charge, 'k', fact as never))).toBe('STEWARD_FACT_INVALID')
     }
     for (const decision of [{}, { by: 'ana' }, { by: 'ana', why: ' ' }, { why: 'x' }, undefined]) {
@@ -241,7 +243,6 @@ describe('definitions', () => {
     const process = await world.open({ operations: [one, one] })
     expect(await refusal(() => process.steward.submit(defined({}), { key: 'k', input: 1 }))).toMatchObject({ code: 'STEWARD_OPERATION_DUPLICATE' })
     expect(await refusal(() => process.steward.start({ concurrency: 1.5 }))).toMatchObject({ code: 'STEWARD_OPTION_INVALID' })
-    expect(silent).toBeTypeOf('function')
     await world.close()
   })
 })

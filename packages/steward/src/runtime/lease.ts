@@ -61,7 +61,8 @@ export class LeaseKeeper {
 
   /** This process works other lanes than when it enlisted. */
   async lanesChanged(): Promise<void> {
-    if (this.#lease) await this.#store(this.#lease)
+    const lease = this.#enlisting === null ? this.#lease : await this.#enlisting
+    if (lease) await this.#store(lease)
   }
 
   async #store(lease: Lease): Promise<void> {

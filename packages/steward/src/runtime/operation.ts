@@ -44,8 +44,11 @@ export function register(operation: Operation): Registered {
     throw invalid(name, 'it does not say whether it is safe to send twice. Answer with idempotency: providerKey(…), reconcile(…), natural(…), none(…) or a preset of steward/providers')
   }
   if (!ANSWERS.has(operation.idempotency.kind)) throw invalid(name, `its idempotency answer is ${JSON.stringify(operation.idempotency.kind)}; make it with providerKey(…), reconcile(…), natural(…), none(…) or a preset of steward/providers`)
-  for (const [option, value] of [['onSettled', operation.onSettled], ['verdict', operation.verdict], ['lookup', operation.idempotency.lookup], ['verdict of the idempotency answer', operation.idempotency.verdict]] as const) {
-    if (value !== undefined && typeof value !== 'function') throw invalid(name, `${option} is not a function`)
+  for (const [whose, options] of [['', operation], [' of the idempotency answer', operation.idempotency]] as const) {
+    for (const option of ['onSettled', 'verdict', 'lookup'] as const) {
+      const value: unknown = (options as Readonly<Record<string, unknown>>)[option]
+      if (value !== undefined && typeof value !== 'function') throw invalid(name, `${option}${whose} is not a function`)
+    }
   }
   for (const [option, value] of Object.entries(operation.holdAfter ?? {})) {
     if (value !== undefined && (!Number.isInteger(value) || value < 1)) throw invalid(name, `holdAfter.${option} is ${String(value)}; it must be a whole number from 1 on`)

@@ -1,6 +1,6 @@
 /** What others do to a call while this process holds it. */
 import { expect, it } from 'vitest'
-import { natural, none, providerKey } from '../ports/definition.ts'
+import { none, providerKey } from '../ports/definition.ts'
 import { ana, answers, gate, lost, onEachStore, scripted, type World } from './world.fixture.ts'
 
 const idempotency = providerKey({ retention: '1h' })
@@ -73,7 +73,7 @@ onEachStore((make) => {
     await world.pass(5_000)
     expect(await world.call(yes, 'a')).toMatchObject({ state: 'in_doubt', effect: 'unknown', attempts: 1 })
     await world.got(steward.confirm(yes, 'a', { by: 'webhook' }))
-    await world.got(steward.refute(no, 'a', { by: 'search' }))
+    await world.got(steward.refute(no, 'a', { by: 'search', at: world.time.wallMs }))
     expect(await world.call(yes, 'a')).toMatchObject({ state: 'succeeded' })
     expect(await world.call(no, 'a')).toMatchObject({ state: 'cancelled', effect: 'did_not_happen' })
     expect(lines.filter((line) => line.message.includes('lease was lost'))).toEqual([])
@@ -196,6 +196,5 @@ onEachStore((make) => {
     await world.pass(2_000)
     expect(charge.sent).toHaveLength(1)
     await expect(world.got(processes[2]!.steward.submit(charge, { key: 'same', input: { amount: 6 } }))).rejects.toMatchObject({ code: 'STEWARD_KEY_REUSED', details: { fields: ['amount'] } })
-    expect(natural('x').kind).toBe('natural')
   })
 })

@@ -62,6 +62,7 @@ export class Recorder {
       call: decision.call,
       expectRev: before.rev,
       leaseAfter: guards.leaseAfter,
+      ...(decision.call.input === before.input ? {} : { inputChanged: true }),
       ...(guards.lease ? { lease: guards.lease } : {}),
       ...(guards.controlsRev === undefined ? {} : { controlsRev: guards.controlsRev }),
       ...(guards.control ? { control: guards.control } : {}),

@@ -14,6 +14,7 @@ import { change } from './change.ts'
 import type { LeaseKeeper } from './lease.ts'
 import type { Recorder } from './recorder.ts'
 import type { Registry } from './registry.ts'
+import { noWorker, notUnderstood } from './unworked.ts'
 
 export type RecoveryOptions = {
   readonly store: Store
@@ -135,12 +136,10 @@ export class Recovery {
     const alerts: Alert[] = []
     for (const lane of late) {
       const age = durationText(now - (lane.oldestDueAt as number))
-      const day = Math.floor(now / 86_400_000)
-      const base = { severity: 'page' as const, at: now, operation: lane.operation, callId: null, key: null, state: null }
       if (workers.length === 0) {
-        alerts.push({ ...base, id: `no_worker:${lane.operation}:${day}`, kind: 'no_worker', message: `Nobody works the calls of ${lane.operation}: the oldest has been due for ${age}, ${lane.open} are open. They wait unharmed.`, next: 'Start a worker: steward worker' })
+        alerts.push(noWorker({ operation: lane.operation, at: now, message: `Nobody works the calls of ${lane.operation}: the oldest has been due for ${age}, ${lane.open} are open. They wait unharmed.` }))
       } else if (!workers.some((worker) => worker.lanes.some((known) => known.operation === lane.operation && known.versions.includes(lane.version)))) {
-        alerts.push({ ...base, id: `not_understood:${lane.operation}:${lane.version}:${day}`, kind: 'not_understood', message: `No running worker understands ${lane.operation} version ${lane.version}: the oldest call has been due for ${age}, ${lane.open} are open. They wait unharmed.`, next: `Deploy a worker that knows ${lane.operation} version ${lane.version}, or an upgrade from it.` })
+        alerts.push(notUnderstood({ operation: lane.operation, at: now, message: `No running worker understands ${lane.operation} version ${lane.version}: the oldest call has been due for ${age}, ${lane.open} are open. They wait unharmed.` }, lane.version))
       }
     }
     if (alerts.length === 0) return

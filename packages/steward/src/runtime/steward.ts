@@ -136,7 +136,7 @@ export class Steward implements StewardApi {
     const concurrency = options.concurrency ?? this.#concurrency
     if (!Number.isInteger(concurrency) || concurrency < 1) throw new StewardError('STEWARD_OPTION_INVALID', `concurrency is ${String(concurrency)}; it must be a whole number from 1 on. Nothing was started.`)
     this.#worker.start(concurrency)
-    this.#keeper.lanesChanged().catch((error: unknown) => this.#log.warn('the worker could not say which operations it works', { error: String(error) }))
+    this.#sayLanes()
     this.#recovery.startWorker()
     this.#settling.start()
   }
@@ -164,7 +164,7 @@ export class Steward implements StewardApi {
 
   async perform<I, P, R>(operation: Operation<I, P, R>, options: PerformOptions<I>): Promise<Outcome<R>> {
     const registered = this.#registered(operation)
-    const waitMs = options.wait === undefined ? registered.policy.timeoutMs : durationMs(options.wait, `wait of ${operation.name} "${options.key}"`)
+    const waitMs = options?.wait === undefined ? registered.policy.timeoutMs : durationMs(options.wait, `wait of ${operation.name} "${options.key}"`)
     const made = newCall(this.#intake, registered, options)
     const { call } = await this.#enter(made instanceof Promise ? await made : made, registered, 'begin')
     return outcomeOf<R>((await this.#outcomes.wait(call.id, call, waitMs)) ?? call)
@@ -176,7 +176,14 @@ export class Steward implements StewardApi {
 
   #registered(operation: Operation): Registered {
     this.#mustBeOpen('submit')
-    return this.#registry.add(operation)
+    const isNew = this.#registry.get(operation.name) === null
+    const registered = this.#registry.add(operation)
+    if (isNew && this.#worker.started) this.#sayLanes()
+    return registered
+  }
+
+  #sayLanes(): void {
+    this.#keeper.lanesChanged().catch((error: unknown) => this.#log.warn('the worker could not say which operations it works', { error: String(error) }))
   }
 
   async #enter(call: Call, registered: Registered, mode: 'begin' | 'offer'): Promise<Entered> {
@@ -226,7 +233,9 @@ export class Steward implements StewardApi {
   }
 
   async refute(operation: Operation | string, key: string, options: FactOptions): Promise<CallView | null> {
-    return await this.#learn(operation, key, { kind: 'refuted', ...factOf(options, this.#store.now()) }, null)
+    const fact: Fact = { kind: 'refuted', ...factOf(options, this.#store.now()) }
+    if (options.at === undefined && options.attempt === undefined) throw new StewardError('STEWARD_FACT_INVALID', `a refutation of "${key}" by ${options.by} must say when it was true, or of which attempt it speaks: { at } or { attempt }. Without either, its repetition would speak of later attempts, too. Nothing was stored.`)
+    return await this.#learn(operation, key, fact, null)
   }
 
   async #learn(operation: Operation | string, key: string, fact: Fact, result: string | null): Promise<CallView | null> {

@@ -281,7 +281,7 @@ export const lost: Step = throws(() => Object.assign(new Error('socket hang up')
 export const unreachable: Step = throws(() => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect', port: 443 }))
 export const status = (code: number, headers: Record<string, string> = {}): Step => throws(() => Object.assign(new Error(`answered ${code}`), { status: code, headers }))
 /** Never answers, whatever is aborted. */
-export const silent: Step = () => new Promise(() => undefined)
+export const silent: Step = () => new Promise(() => { /* never */ })
 
 export type Gate = { readonly step: Step; readonly entered: () => number; release(value?: unknown): void; fail(error: unknown): void }
 /** A send that waits until the test lets it go. */

@@ -17,18 +17,20 @@ export type RowResult = null | Readonly<Record<string, unknown>>
 
 const OPEN_COLUMNS = 'seq, namespace, operation, version, priority, due_at, limit_at, expires_at, give_up_at, grp, place, state, rev, generation, encryption_key_id, worker, epoch, body'
 const UPDATED = 'version = ?, priority = ?, due_at = ?, limit_at = ?, expires_at = ?, give_up_at = ?, state = ?, rev = ?, generation = ?, encryption_key_id = ?, worker = ?, epoch = ?, body = ?'
+/** The two texts of a record, as the decoder takes them. */
+export const RECORD = 't.body || char(10) || k.input AS body'
 const BY_ID = 'seq = (SELECT seq FROM steward_key WHERE id = ?)'
 
 /** Every statement over rows of calls, prepared once. */
 function statements(db: DatabaseSync) {
   return {
-    key: db.prepare('INSERT INTO steward_key (namespace, operation, key, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+    key: db.prepare('INSERT INTO steward_key (namespace, operation, key, id, input) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
     keyOf: db.prepare('SELECT seq, id, state, digests FROM steward_key WHERE namespace = ? AND operation = ? AND key = ?'),
     seqOf: db.prepare('SELECT seq FROM steward_key WHERE id = ?'),
     open: db.prepare(`INSERT INTO steward_open (${OPEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     ended: db.prepare('INSERT INTO steward_ended (seq, operation, grp, state, rev, ended_at, encryption_key_id, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
-    openRow: db.prepare('SELECT seq, operation, version, grp, place, state, rev, worker, epoch, body FROM steward_open WHERE seq = ?'),
-    endedRow: db.prepare('SELECT seq, operation, grp, state, rev, body FROM steward_ended WHERE seq = ?'),
+    openRow: db.prepare(`SELECT t.seq, t.operation, version, grp, place, t.state, rev, worker, epoch, ${RECORD} FROM steward_open AS t JOIN steward_key AS k ON k.seq = t.seq WHERE t.seq = ?`),
+    endedRow: db.prepare(`SELECT t.seq, t.operation, grp, t.state, rev, ${RECORD} FROM steward_ended AS t JOIN steward_key AS k ON k.seq = t.seq WHERE t.seq = ?`),
     // Sets no column of the lease's index, nor of the lane: those index entries stay as they are.
     updateHeld: db.prepare(`UPDATE steward_open SET due_at = ?, limit_at = ?, expires_at = ?, give_up_at = ?, state = ?, rev = ?, generation = ?, encryption_key_id = ?, body = ?
       WHERE ${BY_ID} AND rev = ? AND version = ? AND priority = ? AND worker = ? AND epoch = ?`),
@@ -37,6 +39,7 @@ function statements(db: DatabaseSync) {
       SELECT seq, operation, grp, ?, ?, ?, ?, ? FROM steward_open WHERE ${BY_ID} AND rev = ? AND version = ? AND worker = ? AND epoch = ?`),
     update: db.prepare(`UPDATE steward_open SET ${UPDATED} WHERE seq = ?`),
     updateEnded: db.prepare('UPDATE steward_ended SET state = ?, rev = ?, ended_at = ?, encryption_key_id = ?, body = ? WHERE seq = ?'),
+    input: db.prepare('UPDATE steward_key SET input = ? WHERE id = ?'),
     dropOpen: db.prepare('DELETE FROM steward_open WHERE seq = ?'),
     dropEnded: db.prepare('DELETE FROM steward_ended WHERE seq = ?'),
     factsOf: db.prepare('SELECT body FROM steward_early_fact WHERE namespace = ? AND operation = ? AND key = ? ORDER BY seq'),
@@ -79,7 +82,7 @@ export class CallRows {
       const refused = this.#refused(tx, operation, key, extra)
       if (refused) return refused
     }
-    const added = this.#sql.key.run(tx.namespace, operation, key, flat[from + I.id] as string)
+    const added = this.#sql.key.run(tx.namespace, operation, key, flat[from + I.id] as string, flat[from + I.input] as string)
     if (added.changes === 0) {
       const known = this.keyOf(tx.namespace, operation, key)
       if (known === undefined) throw new Error(`the id ${flat[from + I.id] as string} belongs to another key`)
@@ -201,6 +204,8 @@ export class CallRows {
   }
 
   #applyExtra(tx: Transaction, flat: Flat, from: number): void {
+    const input = flat[from + W.input] as string | null
+    if (input !== null) this.#sql.input.run(input, flat[from + W.id] as string)
     const extra = flat[from + W.extra] as WriteExtra | null
     if (extra === null) return
     tx.raise(extra.alerts)

@@ -5,18 +5,19 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { ClaimQuery, Lane } from '../ports/store.ts'
+import { RECORD } from './call-rows.ts'
 import type { Transaction } from './transaction.ts'
 
 type Candidate = { readonly seq: number; readonly priority: number; readonly dueAt: number; readonly body: string }
 
-const LANE = 'namespace = ? AND operation = ? AND version = ? AND worker IS NULL AND due_at IS NOT NULL'
+const LANE = 't.namespace = ? AND t.operation = ? AND version = ? AND worker IS NULL AND due_at IS NOT NULL'
 
 export function laneRows(db: DatabaseSync, namespace: string) {
-  const nextPriority = db.prepare(`SELECT min(priority) AS priority FROM steward_open WHERE ${LANE} AND priority > ?`)
-  const due = db.prepare(`SELECT seq, priority, due_at AS dueAt, body FROM steward_open WHERE ${LANE} AND priority = ? AND due_at <= ? ORDER BY due_at, seq LIMIT ?`)
-  const dueOutside = db.prepare(`SELECT seq, priority, due_at AS dueAt, body FROM steward_open WHERE ${LANE} AND priority = ? AND due_at <= ?
-    AND (grp IS NULL OR grp NOT IN (SELECT value FROM json_each(?))) ORDER BY due_at, seq LIMIT ?`)
-  const firstDue = db.prepare(`SELECT min(due_at) AS dueAt FROM steward_open WHERE ${LANE} AND priority = ?`)
+  const nextPriority = db.prepare(`SELECT min(priority) AS priority FROM steward_open AS t WHERE ${LANE} AND priority > ?`)
+  const due = db.prepare(`SELECT t.seq, priority, due_at AS dueAt, ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ${LANE} AND priority = ? AND due_at <= ? ORDER BY due_at, t.seq LIMIT ?`)
+  const dueOutside = db.prepare(`SELECT t.seq, priority, due_at AS dueAt, ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ${LANE} AND priority = ? AND due_at <= ?
+    AND (grp IS NULL OR grp NOT IN (SELECT value FROM json_each(?))) ORDER BY due_at, t.seq LIMIT ?`)
+  const firstDue = db.prepare(`SELECT min(due_at) AS dueAt FROM steward_open AS t WHERE ${LANE} AND priority = ?`)
   const lease = db.prepare('UPDATE steward_open SET worker = ?, epoch = ? WHERE seq = ?')
 
   function* priorities(operation: string, version: number): Generator<number> {

@@ -8,7 +8,7 @@
  */
 import type { Alert } from '../core/alert.ts'
 import type { ControlWrite, InsertWrite, CallWrite, Lease } from '../ports/store.ts'
-import { claimableAt, encodeRecord, sweptAt } from '../store-sql/record.ts'
+import { claimableAt, encodeBody, encodeInput, sweptAt } from '../store-sql/record.ts'
 
 export type Cell = string | number | null
 /** Flat rows: cells, and at the end of each an object or `null`. */
@@ -26,17 +26,17 @@ export type InsertExtra = {
 export type WriteExtra = { readonly alerts: readonly Alert[]; readonly control: ControlWrite | null; readonly settleDueAt: number | null }
 
 /** Places in the flat row of an insert. */
-export const I = { id: 0, operation: 1, key: 2, version: 3, priority: 4, dueAt: 5, limitAt: 6, expiresAt: 7, giveUpAt: 8, group: 9, place: 10, state: 11, rev: 12, generation: 13, encryptionKeyId: 14, endedAt: 15, body: 16, extra: 17 } as const
-export const INSERT_WIDTH = 18
+export const I = { id: 0, operation: 1, key: 2, version: 3, priority: 4, dueAt: 5, limitAt: 6, expiresAt: 7, giveUpAt: 8, group: 9, place: 10, state: 11, rev: 12, generation: 13, encryptionKeyId: 14, endedAt: 15, body: 16, input: 17, extra: 18 } as const
+export const INSERT_WIDTH = 19
 
 /** Places in the flat row of a write. */
-export const W = { id: 0, expectRev: 1, operation: 2, version: 3, priority: 4, dueAt: 5, limitAt: 6, expiresAt: 7, giveUpAt: 8, state: 9, rev: 10, generation: 11, encryptionKeyId: 12, endedAt: 13, body: 14, worker: 15, epoch: 16, release: 17, controlsRev: 18, extra: 19 } as const
-export const WRITE_WIDTH = 20
+export const W = { id: 0, expectRev: 1, operation: 2, version: 3, priority: 4, dueAt: 5, limitAt: 6, expiresAt: 7, giveUpAt: 8, state: 9, rev: 10, generation: 11, encryptionKeyId: 12, endedAt: 13, body: 14, worker: 15, epoch: 16, release: 17, controlsRev: 18, input: 19, extra: 20 } as const
+export const WRITE_WIDTH = 21
 
 export function flattenInsert(into: Flat, write: InsertWrite): void {
   const call = write.call
   into.push(call.id, call.operation, call.key, call.version, call.priority, claimableAt(call), sweptAt(call), call.expiresAt, call.giveUpAt,
-    call.group, call.place, call.state, call.rev, call.generation, call.encryptionKeyId, call.endedAt, encodeRecord(call), insertExtra(write))
+    call.group, call.place, call.state, call.rev, call.generation, call.encryptionKeyId, call.endedAt, encodeBody(call), encodeInput(call), insertExtra(write))
 }
 
 function insertExtra(write: InsertWrite): InsertExtra | null {
@@ -52,8 +52,8 @@ export function flattenWrite(into: Flat, write: CallWrite): void {
   const extra: WriteExtra | null = (alerts === undefined || alerts.length === 0) && control === undefined && (settleDueAt ?? null) === null
     ? null : { alerts: alerts ?? [], control: control ?? null, settleDueAt: settleDueAt ?? null }
   into.push(call.id, write.expectRev, call.operation, call.version, call.priority, claimableAt(call), sweptAt(call), call.expiresAt, call.giveUpAt,
-    call.state, call.rev, call.generation, call.encryptionKeyId, call.endedAt, encodeRecord(call),
-    lease === undefined ? null : lease.worker, lease === undefined ? null : lease.epoch, write.leaseAfter === 'release' ? 1 : 0, write.controlsRev ?? null, extra)
+    call.state, call.rev, call.generation, call.encryptionKeyId, call.endedAt, encodeBody(call),
+    lease === undefined ? null : lease.worker, lease === undefined ? null : lease.epoch, write.leaseAfter === 'release' ? 1 : 0, write.controlsRev ?? null, write.inputChanged === true ? encodeInput(call) : null, extra)
 }
 
 /** A request other than an insert or a write: what, and with what. Answers are values that can be cloned. */

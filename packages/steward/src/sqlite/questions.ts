@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { isEnd } from '../core/call.ts'
 import type { Backlog, ListQuery } from '../ports/store.ts'
+import { RECORD } from './call-rows.ts'
 import type { laneRows } from './lanes.ts'
 
 type Bindable = string | number | null
@@ -9,20 +10,20 @@ type Part = { readonly table: 'steward_open' | 'steward_ended'; readonly where: 
 type Found = { readonly seq: number; readonly body: string }
 
 export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType<typeof laneRows>) {
-  const overdueRows = db.prepare('SELECT body FROM steward_open WHERE worker IS NULL AND limit_at IS NOT NULL AND limit_at <= ? ORDER BY limit_at LIMIT ?')
+  const overdueRows = db.prepare(`SELECT ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE worker IS NULL AND limit_at IS NOT NULL AND limit_at <= ? ORDER BY limit_at LIMIT ?`)
   const counts = db.prepare('SELECT operation, version, open FROM steward_count WHERE namespace = ? AND open > 0 ORDER BY operation, version')
   const alertRows = db.prepare('SELECT body, delivered_at FROM steward_alert ORDER BY seq DESC LIMIT ?')
   const undelivered = db.prepare('SELECT body, delivered_at FROM steward_alert WHERE delivered_at IS NULL ORDER BY seq LIMIT ?')
-  const settles = db.prepare(`SELECT s.due_at, s.tries, coalesce(e.body, o.body) AS body FROM steward_settle AS s
+  const settles = db.prepare(`SELECT s.due_at, s.tries, coalesce(e.body, o.body) || char(10) || k.input AS body FROM steward_settle AS s JOIN steward_key AS k ON k.seq = s.seq
     LEFT JOIN steward_ended AS e ON e.seq = s.seq LEFT JOIN steward_open AS o ON o.seq = s.seq
     WHERE s.due_at <= ? AND coalesce(e.body, o.body) IS NOT NULL ORDER BY s.due_at, s.seq LIMIT ?`)
-  const prunable = db.prepare('SELECT body FROM steward_ended WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM steward_settle AS s WHERE s.seq = steward_ended.seq) ORDER BY ended_at LIMIT ?')
+  const prunable = db.prepare(`SELECT ${RECORD} FROM steward_ended AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM steward_settle AS s WHERE s.seq = t.seq) ORDER BY ended_at LIMIT ?`)
 
   function list(query: ListQuery): string[] {
     const rows = partsOf(query, namespace, db).flatMap((part) => {
       const order = query.newestFirst ? 'DESC' : 'ASC'
       const where = part.where.length === 0 ? '1' : part.where.join(' AND ')
-      return db.prepare(`SELECT t.seq AS seq, t.body AS body FROM ${part.table} AS t WHERE ${where} ORDER BY t.seq ${order} LIMIT ?`).all(...part.values, query.limit) as unknown as Found[]
+      return db.prepare(`SELECT t.seq AS seq, ${RECORD} FROM ${part.table} AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ${where} ORDER BY t.seq ${order} LIMIT ?`).all(...part.values, query.limit) as unknown as Found[]
     })
     rows.sort((a, b) => (query.newestFirst ? b.seq - a.seq : a.seq - b.seq))
     return rows.slice(0, query.limit).map((row) => row.body)

@@ -102,7 +102,7 @@ function keepsEarlyFact(shared: Prepared, calls: CallRows) {
 
 function prunes(shared: Prepared, calls: CallRows) {
   const drop = shared.db.prepare('DELETE FROM steward_ended WHERE seq = ? AND rev = ? AND NOT EXISTS (SELECT 1 FROM steward_settle AS s WHERE s.seq = steward_ended.seq)')
-  const remember = shared.db.prepare('UPDATE steward_key SET state = ?, digests = ? WHERE seq = ?')
+  const remember = shared.db.prepare('UPDATE steward_key SET state = ?, digests = ?, input = NULL WHERE seq = ?')
   return (_tx: Transaction, them: Requests['pruneThese']): number => {
     let pruned = 0
     for (const one of them) {

@@ -14,7 +14,8 @@ const KEEP_FENCED_MS = 3_600_000
 
 export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
   const all = db.prepare('SELECT worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced FROM steward_worker ORDER BY started_at, worker')
-  const add = db.prepare('INSERT OR REPLACE INTO steward_worker (worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)')
+  const add = db.prepare(`INSERT INTO steward_worker (worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+    ON CONFLICT (worker) DO UPDATE SET beat_at = excluded.beat_at, lease_until_at = excluded.lease_until_at, lanes = excluded.lanes WHERE fenced = 0 AND epoch = excluded.epoch`)
   const beatRow = db.prepare('UPDATE steward_worker SET beat_at = max(beat_at, ?), lease_until_at = max(lease_until_at, ?) WHERE worker = ? AND epoch = ? AND fenced = 0')
   const fence = db.prepare('UPDATE steward_worker SET fenced = 1 WHERE worker = ? AND epoch = ?')
   const drop = db.prepare('DELETE FROM steward_worker WHERE worker = ? AND epoch = ?')
@@ -24,7 +25,7 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
   // Few rows are leased; a planner without statistics would rather walk over all that wait.
   const lost = `FROM steward_open AS o INDEXED BY steward_open_lease WHERE o.worker IS NOT NULL AND NOT EXISTS (SELECT 1 FROM steward_worker AS w WHERE w.worker = o.worker AND w.epoch = o.epoch AND w.fenced = 0)`
   const freeLost = db.prepare(`UPDATE steward_open SET worker = NULL, epoch = NULL WHERE seq IN (SELECT o.seq ${lost} AND o.state <> 'running')`)
-  const orphaned = db.prepare(`SELECT o.body ${lost} AND o.state = 'running' ORDER BY o.seq LIMIT ?`)
+  const orphaned = db.prepare(`SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body ${lost} AND o.state = 'running' ORDER BY o.seq LIMIT ?`)
 
   const read = (): WorkerRow[] => all.all().map((row) => ({
     worker: row['worker'] as string,

@@ -8,7 +8,8 @@
  *
  * Tables:
  *  - steward_meta      names and values of the store itself
- *  - steward_key       every (namespace, operation, key) ever used, for ever; `state` and `digests` once pruned
+ *  - steward_key       every (namespace, operation, key) ever used, for ever, with what never changes of its call (`input`); once
+ *                      pruned, `state` and `digests` instead
  *  - steward_open      calls that are not at an end: the hot table, leases included
  *  - steward_ended     calls at an end, until pruned
  *  - steward_count     open calls per operation and version, kept by the transactions that change them
@@ -39,7 +40,7 @@ export const SCHEMA_VERSION = MIGRATIONS.reduce((newest, step) => Math.max(newes
 
 function first({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readonly string[] {
   return [
-    `CREATE TABLE steward_key (seq ${serial}, namespace TEXT NOT NULL, operation TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, state TEXT, digests TEXT)${tableEnd}`,
+    `CREATE TABLE steward_key (seq ${serial}, namespace TEXT NOT NULL, operation TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, input TEXT, state TEXT, digests TEXT)${tableEnd}`,
     'CREATE UNIQUE INDEX steward_key_once ON steward_key (namespace, operation, key)',
     'CREATE UNIQUE INDEX steward_key_id ON steward_key (id)',
     `CREATE TABLE steward_open (seq ${whole} PRIMARY KEY, namespace TEXT NOT NULL, operation TEXT NOT NULL, version ${whole} NOT NULL,

@@ -1,8 +1,10 @@
 /**
- * How a call is kept: the whole record as one JSON text (`body`), defaults left out; beside it the columns that
- * guards and questions need, repeated from the record by the same write, so that they cannot disagree with it.
+ * How a call is kept: the record as two JSON texts, defaults left out. What never changes after the submit (`input`:
+ * key, input as given and as parsed …) is written once and stays where it is; what changes (`body`) is rewritten by
+ * each write, and small. Beside them stand the columns that guards and questions need, repeated from the record by
+ * the same write, so that they cannot disagree with it.
  *
- * Authority: the body is the record, the columns are what SQL may look at. `rev`, the lease (`worker`, `epoch`) and
+ * Authority: the two texts are the record, the columns are what SQL may look at. `rev`, the lease (`worker`, `epoch`) and
  * the columns of `OpenColumns` are the only things SQL judges. Fields this version does not know are kept as they
  * are, so that versions N and N+1 of the library can share a store.
  */
@@ -42,23 +44,38 @@ const DEFAULTS: Readonly<Record<string, unknown>> = Object.freeze({
   story: NONE,
 })
 
-/** JSON text of the record without what is default, and without the namespace: a store holds one. */
-export function encodeRecord(call: Call): string {
+/** What is written once. Only an upgrade of the input writes it again (`CallWrite.inputChanged`). */
+const ONCE: ReadonlySet<string> = new Set(['id', 'operation', 'key', 'group', 'createdAt', 'supersedes', 'given', 'input'])
+
+/** JSON text of what never changes. */
+export function encodeInput(call: Call): string {
+  const { id, operation, key, group, createdAt, supersedes, given, input } = call
+  return JSON.stringify({ id, operation, key, createdAt, given, ...(group === null ? {} : { group }), ...(supersedes === null ? {} : { supersedes }), ...(input === null ? {} : { input }) })
+}
+
+/** JSON text of what changes, without what is default, and without the namespace: a store holds one. */
+export function encodeBody(call: Call): string {
   const kept: Record<string, unknown> = {}
   for (const name in call) {
     const value: unknown = call[name as keyof Call]
     const usual = DEFAULTS[name]
-    if (value === usual || name === 'namespace') continue
+    if (value === usual || name === 'namespace' || ONCE.has(name)) continue
     if (usual === NONE && (value as readonly unknown[]).length === 0) continue
     kept[name] = value
   }
   return JSON.stringify(kept)
 }
 
-/** The record as it was written, under the namespace of the store. */
-export function recordDecoder(namespace: string): (body: string) => Call {
+/** Stands between the two texts of a record that is read; JSON text holds none of its own. */
+export const BETWEEN = '\n'
+
+/** The record as it was written, from body and input joined by `BETWEEN`, under the namespace of the store. */
+export function recordDecoder(namespace: string): (text: string) => Call {
   const usual = { ...DEFAULTS, namespace }
-  return (body) => ({ ...usual, ...(JSON.parse(body) as object) }) as unknown as Call
+  return (text) => {
+    const end = text.indexOf(BETWEEN)
+    return { ...usual, ...(JSON.parse(text.slice(end + 1)) as object), ...(JSON.parse(text.slice(0, end)) as object) } as unknown as Call
+  }
 }
 
 /** When a worker may claim it; `null` where no worker has anything to do by time. */

@@ -49,6 +49,18 @@ export const writeCases: readonly Case[] = [
     assert.deepEqual(await write(store, begun(call, { worker: 'w1', epoch: 2 })), { ok: false, why: 'lease', call })
     assert.deepEqual(await write(store, begun(call, mine)), { ok: true })
   } },
+  { name: 'writes under a lease only on the rev the decision was made on', run: async (world) => {
+    const store = await world.open()
+    const lease = await enlist(store, 'w1')
+    const call = world.call()
+    await put(store, call)
+    await claimOf(store, lease)
+    const cancelled = changed(call, { stop: { kind: 'cancel', at: START, by: 'ana', why: 'wrong' } })
+    assert.deepEqual(await write(store, cancelled), { ok: true })
+    assert.deepEqual(await write(store, begun(call, lease)), { ok: false, why: 'rev', call: cancelled.call })
+    assert.deepEqual(await write(store, begun(call, lease, { leaseAfter: 'release' })), { ok: false, why: 'rev', call: cancelled.call })
+    assert.deepEqual(await store.get(call.id), cancelled.call)
+  } },
   { name: 'begins only under the controls the worker has seen', run: async (world) => {
     const store = await world.open()
     const lease = await enlist(store, 'w1')
