@@ -8,7 +8,7 @@ import { type Figures, jsonOf, median, tableOf } from './speed/report.ts'
 const HELP = `npm run bench -- [options]
 
 How fast Steward is on SQLite (synchronous=FULL, story complete) beside a bare undici Pool against the same provider.
-Phases are interleaved and repeated; medians are shown. Takes about 4 minutes, with --quick less than one.
+Phases are interleaved and repeated, each in fresh processes; medians are shown. Takes about 4 minutes, with --quick less than one.
 
   --store NAME      sqlite                                      (default sqlite)
   --quick           fewer calls, 100,000 waiting instead of 1,000,000, two rounds
@@ -25,11 +25,12 @@ const say = (line: string): void => console.log(line)
 
 async function throughput(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
   for (let round = 1; round <= sizes.rounds; round++) {
-    const raw = await bench.raw(sizes.calls)
+    const rawBefore = await bench.raw(sizes.calls)
     const submit = await bench.submit(sizes.submits)
     const drain = await bench.drain(sizes.calls)
     const live = await bench.live(sizes.calls)
     const liveInTwo = await bench.liveInTwo(sizes.calls)
+    const raw = (rawBefore + (await bench.raw(sizes.calls))) / 2
     figures.rounds.push({ raw, submit, drain: drain.rate, live, liveInTwo, drainRssMb: drain.rssMb, drainCpuUs: drain.cpuUsPerCall })
     say(`  round ${round} of ${sizes.rounds}: raw ${raw.toFixed(0)}/s, submit ${submit.toFixed(0)}/s, drain ${drain.rate.toFixed(0)}/s (${(drain.rate / raw).toFixed(2)}), live ${live.toFixed(0)}/s (${(live / raw).toFixed(2)}), in two processes ${liveInTwo.toFixed(0)}/s`)
   }
@@ -75,6 +76,7 @@ async function main(): Promise<void> {
   const names = (values.only ?? Object.keys(PHASES).join(',')).split(',')
   const unknown = names.find((name) => !(name in PHASES))
   if (unknown !== undefined) throw new Error(`--only ${unknown} is not one of: ${Object.keys(PHASES).join(', ')}.`)
+  if (!Number.isInteger(sizes.rounds) || sizes.rounds < 1) throw new Error(`--rounds is ${values.rounds}; it must be a whole number from 1 on.`)
   const bench = await Bench.start()
   try {
     if (values.profile !== undefined) return await profile(bench, sizes, values.profile)

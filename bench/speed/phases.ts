@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from './clock.ts'
-import { begin, measured, type Running } from './task.ts'
+import { begin, measured, type Running, type Task } from './task.ts'
 
 const FILE = 'measure.ts'
 const IN_FLIGHT = 50
@@ -14,18 +14,30 @@ export type Stats = { readonly firstAt: number; readonly requests: number; reado
 export class Bench {
   readonly #provider: Running
   readonly port: number
-  readonly #folder = mkdtempSync(join(tmpdir(), 'steward-bench-'))
+  readonly #folder: string
+  readonly #compileCache: string
   #stores = 0
 
-  private constructor(provider: Running, port: number) {
+  private constructor(folder: string, compileCache: string, provider: Running, port: number) {
+    this.#folder = folder
+    this.#compileCache = compileCache
     this.#provider = provider
     this.port = port
   }
 
   static async start(): Promise<Bench> {
-    const provider = begin('provider.ts', { task: 'provider', port: 0, dbPath: '', calls: 0 })
+    const folder = mkdtempSync(join(tmpdir(), 'steward-bench-'))
+    const compileCache = join(folder, 'compile-cache')
+    const provider = begin('provider.ts', { task: 'provider', port: 0, dbPath: '', calls: 0, compileCache })
     const { port } = await provider.next<{ port: number }>()
-    return new Bench(provider, port)
+    const bench = new Bench(folder, compileCache, provider, port)
+    // Fills the compile cache, so that no measurement pays for it.
+    await bench.live(1)
+    return bench
+  }
+
+  #task(task: string, dbPath: string, calls: number, more: Partial<Task> = {}): Task {
+    return { task, port: this.port, dbPath, calls, compileCache: this.#compileCache, ...more }
   }
 
   async stop(): Promise<void> {
@@ -53,14 +65,14 @@ export class Bench {
   /** Calls per second of a bare undici Pool: from the first request the provider sees to the last answer. */
   async raw(calls: number): Promise<number> {
     await this.#ask('reset')
-    const { endedAt } = await measured<{ endedAt: number }>(FILE, { task: 'raw', port: this.port, dbPath: '', calls })
+    const { endedAt } = await measured<{ endedAt: number }>(FILE, this.#task('raw', '', calls))
     return rate(calls, (await this.#ask('stats')).firstAt, endedAt)
   }
 
   /** One by one from 50 concurrent callers of one process, each awaiting its acknowledgement. */
   async submit(calls: number, commitDelayMs = 0): Promise<number> {
     return await this.#onStore(async (dbPath) => {
-      const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, { task: 'submit', port: this.port, dbPath, calls, commitDelayMs })
+      const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, this.#task('submit', dbPath, calls, { commitDelayMs }))
       return rate(calls, startedAt, endedAt)
     })
   }
@@ -69,10 +81,10 @@ export class Bench {
   async drain(calls: number, options: { readonly commitDelayMs?: number; readonly profileTo?: string; readonly noSignal?: boolean } = {}): Promise<{ readonly rate: number; readonly rssMb: number; readonly cpuUsPerCall: number }> {
     return await this.#onStore(async (dbPath) => {
       const { commitDelayMs = 0, noSignal = false, profileTo } = options
-      await measured(FILE, { task: 'preload', port: this.port, dbPath, calls })
+      await measured(FILE, this.#task('preload', dbPath, calls))
       await this.#ask('reset')
       const argv = profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`]
-      const worker = begin(FILE, { task: 'drain', port: this.port, dbPath, calls, commitDelayMs, noSignal }, argv)
+      const worker = begin(FILE, this.#task('drain', dbPath, calls, { commitDelayMs, noSignal }), argv)
       await worker.next<'ready'>()
       const { endedAt, rssMb, cpuUsPerCall } = await worker.next<{ endedAt: number; rssMb: number; cpuUsPerCall: number }>()
       await worker.gone
@@ -83,7 +95,7 @@ export class Bench {
   /** One process that submits from 50 callers and works what it submits, until all is recorded. */
   async live(calls: number, commitDelayMs = 0): Promise<number> {
     return await this.#onStore(async (dbPath) => {
-      const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, { task: 'live', port: this.port, dbPath, calls, commitDelayMs })
+      const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, this.#task('live', dbPath, calls, { commitDelayMs }))
       return rate(calls, startedAt, endedAt)
     })
   }
@@ -91,9 +103,9 @@ export class Bench {
   /** The same with the submitter and the worker in two processes. */
   async liveInTwo(calls: number): Promise<number> {
     return await this.#onStore(async (dbPath) => {
-      const worker = begin(FILE, { task: 'drain', port: this.port, dbPath, calls })
+      const worker = begin(FILE, this.#task('drain', dbPath, calls))
       await worker.next<'ready'>()
-      const { startedAt } = await measured<{ startedAt: number }>(FILE, { task: 'submit', port: this.port, dbPath, calls })
+      const { startedAt } = await measured<{ startedAt: number }>(FILE, this.#task('submit', dbPath, calls))
       const { endedAt } = await worker.next<{ endedAt: number }>()
       await worker.gone
       return rate(calls, startedAt, endedAt)
@@ -101,20 +113,20 @@ export class Bench {
   }
 
   async perform(calls: number): Promise<{ readonly directP50Ms: number; readonly performP50Ms: number; readonly directP99Ms: number; readonly performP99Ms: number }> {
-    return await this.#onStore(async (dbPath) => measured(FILE, { task: 'perform', port: this.port, dbPath, calls }))
+    return await this.#onStore(async (dbPath) => measured(FILE, this.#task('perform', dbPath, calls)))
   }
 
   /** From submit to recorded at 50 a second, in one process. */
   async latency(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
-    return await this.#onStore(async (dbPath) => measured(FILE, { task: 'latency', port: this.port, dbPath, calls }))
+    return await this.#onStore(async (dbPath) => measured(FILE, this.#task('latency', dbPath, calls)))
   }
 
   /** The same, worked by another process; heard of by the submitter. */
   async latencyInTwo(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
     return await this.#onStore(async (dbPath) => {
-      const worker = begin(FILE, { task: 'drain', port: this.port, dbPath, calls })
+      const worker = begin(FILE, this.#task('drain', dbPath, calls))
       await worker.next<'ready'>()
-      const result = await measured<{ p50Ms: number; p99Ms: number }>(FILE, { task: 'latency', port: this.port, dbPath, calls, from: 1 })
+      const result = await measured<{ p50Ms: number; p99Ms: number }>(FILE, this.#task('latency', dbPath, calls, { from: 1 }))
       await worker.next()
       await worker.gone
       return result
@@ -124,19 +136,18 @@ export class Bench {
   /** A store with many calls waiting: how long it takes to open, how large a worker gets that works it. */
   async backlog(calls: number): Promise<{ readonly openMs: number; readonly rssMb: number; readonly sent: number }> {
     return await this.#onStore(async (dbPath) => {
-      await measured(FILE, { task: 'preload', port: this.port, dbPath, calls })
-      return await measured(FILE, { task: 'backlog', port: this.port, dbPath, calls })
+      await measured(FILE, this.#task('preload', dbPath, calls))
+      return await measured(FILE, this.#task('backlog', dbPath, calls))
     })
   }
 
   /** From SIGKILL of a worker with 50 requests in flight until another one has all of them recorded. */
   async recovery(): Promise<number> {
     return await this.#onStore(async (dbPath) => {
-      const task = { port: this.port, dbPath, calls: IN_FLIGHT }
       await this.#ask('reset')
-      const doomed = begin(FILE, { task: 'hold', ...task })
+      const doomed = begin(FILE, this.#task('hold', dbPath, IN_FLIGHT))
       while ((await this.#ask('stats')).inHold < IN_FLIGHT) await sleep(5)
-      const heir = begin(FILE, { task: 'takeOver', ...task })
+      const heir = begin(FILE, this.#task('takeOver', dbPath, IN_FLIGHT))
       await heir.next<'ready'>()
       await sleep(500)
       doomed.child.kill('SIGKILL')

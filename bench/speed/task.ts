@@ -9,6 +9,7 @@ export type Task = {
   readonly port: number
   readonly dbPath: string
   readonly calls: number
+  readonly compileCache: string
   readonly from?: number
   readonly commitDelayMs?: number
   /** Without the attempt's signal, which costs undici a listener per request. */
@@ -24,8 +25,12 @@ export function taskOfThisProcess(): Task {
 
 export type Running = { readonly child: ChildProcess; /** The next message. */ next<Answer>(): Promise<Answer>; readonly gone: Promise<void> }
 
+/**
+ * @param task.compileCache where the processes of a run keep their sources as JavaScript: users run JavaScript, and the
+ * stripper of types would count for some 35 MB.
+ */
 export function begin(file: string, task: Task, execArgv: readonly string[] = []): Running {
-  const child = fork(join(import.meta.dirname, file), { env: { ...process.env, [TASK]: JSON.stringify(task) }, execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(join(import.meta.dirname, file), { env: { ...process.env, NODE_COMPILE_CACHE: task.compileCache, [TASK]: JSON.stringify(task) }, execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const inbox: unknown[] = []
   const waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = []
   child.on('message', (message) => {

@@ -14,7 +14,7 @@ function call(key: string, over: Partial<CallView> = {}): CallView {
     createdAt: 1, dueAt: null, expiresAt: null, giveUpAt: null, endedAt: 9, priority: 0, input: {}, result: { reference: `e_${key}` }, supersedes: null, supersededBy: null, story, ...over,
   }
 }
-const arrived = (key: string, at = 3, attempt = 1): LedgerEntry => ({ what: 'arrived', at, key, attempt, idempotencyKey: `i_${key}` })
+const arrived = (key: string, at = 3, attempt = 1): LedgerEntry => ({ what: 'arrived', at: at + 1_000, unreadSinceAt: at, key, attempt, idempotencyKey: `i_${key}` })
 const effect = (key: string, reference = `e_${key}`): LedgerEntry => ({ what: 'effect', at: 5, key, attempt: 1, reference })
 
 /** Two calls that went well; each test plants one thing that did not. */

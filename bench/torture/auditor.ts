@@ -20,7 +20,10 @@ export type Violation = {
   readonly detail: string
 }
 
-/** A request that reached the provider after its attempt's deadline, or after others had taken its call over. */
+/**
+ * A request that reached the provider after its attempt's deadline, or after others had taken its call over. Counted
+ * from when the provider last looked, so that its own slowness is not blamed on the caller.
+ */
 export type Gap = { readonly key: string; readonly attempt: number; readonly after: 'deadline' | 'lease'; readonly byMs: number }
 
 export type Audit = {
@@ -136,7 +139,7 @@ function gapsOf(ledger: readonly LedgerEntry[], record: ReadonlyMap<string, Call
   return ledger.flatMap((entry): readonly Gap[] => {
     if (entry.what !== 'arrived') return []
     const story = record.get(entry.key)?.story ?? []
-    const { key, attempt, at } = entry
+    const { key, attempt, unreadSinceAt: at } = entry
     const begun = story.find((one) => one.what === 'begun' && one.attempt === attempt)
     if (begun?.what === 'begun' && at > begun.deadlineAt) return [{ key, attempt, after: 'deadline', byMs: at - begun.deadlineAt }]
     const lapsed = story.find((one) => one.what === 'lapsed' && one.attempt === attempt)

@@ -7,8 +7,11 @@
 import { appendFileSync, readFileSync } from 'node:fs'
 
 export type LedgerEntry =
-  /** The head of a request was read. `attempt` is what the caller says it is. */
-  | { readonly what: 'arrived'; readonly at: number; readonly key: string; readonly attempt: number; readonly idempotencyKey: string }
+  /**
+   * The head of a request was read. `attempt` is what the caller says it is. It may have waited unread since
+   * `unreadSinceAt`, when the provider's process last looked: on a busy machine that is some time ago.
+   */
+  | { readonly what: 'arrived'; readonly at: number; readonly unreadSinceAt: number; readonly key: string; readonly attempt: number; readonly idempotencyKey: string }
   | { readonly what: 'effect'; readonly at: number; readonly key: string; readonly attempt: number; readonly reference: string }
   /** How a request ended: a status, or what was done to it instead. */
   | { readonly what: 'ended'; readonly at: number; readonly key: string; readonly attempt: number; readonly how: string }

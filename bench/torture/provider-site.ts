@@ -17,6 +17,9 @@ export type SiteOptions = { readonly answer: Answer; readonly seed: number; read
 type Caller = { readonly key: string; readonly attempt: number; readonly idempotencyKey: string }
 type Effect = { readonly at: number; readonly reference: string }
 
+/** How exactly it is known when a request came. */
+const LOOK_MS = 2
+
 const header = (request: IncomingMessage, name: string): string => String(request.headers[name] ?? '')
 
 export class ProviderSite {
@@ -26,6 +29,8 @@ export class ProviderSite {
   readonly #arrivals = new Map<string, number>()
   readonly #firstAt = new Map<string, number>()
   readonly #effects = new Map<string, Effect[]>()
+  readonly #look: NodeJS.Timeout
+  #lookedAt = Date.now()
   #window: Window | null = null
   #port = 0
   #made = 0
@@ -35,6 +40,7 @@ export class ProviderSite {
     this.#keys = new KeyMemory(options.numbers.retentionMs)
     this.#server = createServer((request, response) => this.#arrive(request, response))
     this.#server.keepAliveTimeout = 30_000
+    this.#look = setInterval(() => { this.#lookedAt = Date.now() }, LOOK_MS)
   }
 
   async listen(): Promise<number> {
@@ -65,6 +71,7 @@ export class ProviderSite {
   }
 
   close(): void {
+    clearInterval(this.#look)
     this.#server.close()
     this.#server.closeAllConnections()
   }
@@ -74,7 +81,7 @@ export class ProviderSite {
     response.on('error', () => undefined)
     if (request.method === 'GET') return this.#asked(new URL(request.url ?? '/', 'http://provider').searchParams.get('key') ?? '', response)
     const caller: Caller = { key: header(request, 'x-key'), attempt: Number(header(request, 'x-attempt')), idempotencyKey: header(request, 'idempotency-key') }
-    this.#o.ledger.add({ what: 'arrived', at: Date.now(), ...caller })
+    this.#o.ledger.add({ what: 'arrived', at: Date.now(), unreadSinceAt: this.#lookedAt, ...caller })
     request.resume().once('end', () => this.#work(caller, response))
   }
 

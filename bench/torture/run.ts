@@ -53,7 +53,7 @@ export async function torture(options: TortureOptions, progress: (line: string) 
     try {
       const fleet = new Fleet(ready, seededBy(options.seed, 'fleet'))
       try {
-        await inflict(options, numbers, fleet, provider, progress)
+        await inflict(options, ready, fleet, provider, progress)
         await allEnded(operator, numbers, fleet, progress)
       } finally {
         await fleet.close(5_000)
@@ -99,7 +99,9 @@ async function openOperator(orders: Orders, operation: ReturnType<typeof torture
   return operator
 }
 
-async function inflict(options: TortureOptions, numbers: Numbers, fleet: Fleet, provider: Provider, progress: (line: string) => void): Promise<void> {
+async function inflict(options: TortureOptions, orders: Orders, fleet: Fleet, provider: Provider, progress: (line: string) => void): Promise<void> {
+  const numbers = PACES[options.pace]
+  const untilAt = orders.startedAt + 3 * orders.lengthMs + 60_000
   const random = seededBy(options.seed, 'kills')
   for (let i = 1; i <= options.workers; i++) fleet.add('worker', `worker ${i}`)
   fleet.add('submitter', 'submitter 1')
@@ -108,11 +110,12 @@ async function inflict(options: TortureOptions, numbers: Numbers, fleet: Fleet, 
   await sleep(600)
   const freezeEvery = options.freezes === 0 ? Number.POSITIVE_INFINITY : Math.max(1, options.kills / options.freezes)
   let freezeAt = freezeEvery / 2
-  for (let turn = 1; fleet.kills < options.kills || !fleet.submittersLeft; turn++) {
+  for (let turn = 1; fleet.kills < options.kills || fleet.freezes < options.freezes || !fleet.submittersLeft; turn++) {
+    if (Date.now() > untilAt) return void fleet.crashes.push(`after ${Math.round((Date.now() - orders.startedAt) / 1_000)} s, three times as long as planned, kills or submits are still to come`)
     await sleep(numbers.killEveryMs * (0.5 + random()) * 0.8)
     if (fleet.kills < options.kills) fleet.killOne()
     else fleet.arm(0)
-    if (fleet.freezes < options.freezes && fleet.kills >= freezeAt) {
+    if (fleet.freezes < options.freezes && fleet.kills >= Math.min(freezeAt, options.kills)) {
       freezeAt += freezeEvery
       fleet.freezeOne(numbers.leaseMs * (1.2 + random()))
     }

@@ -43,7 +43,7 @@ onEachStore((make) => {
       expect(outcome).toMatchObject({ effect: 'unknown', state: 'in_doubt', ended: false })
       expect(charge.sent.length).toBeGreaterThan(2)
       expect((await world.alerted()).filter((kind) => kind === 'in_doubt')).toHaveLength(1)
-      await world.pass(60_000)
+      await world.pass(10_000)
       expect((await world.call(charge, 'o_1')).state).toBe('in_doubt')
     })
 
@@ -159,7 +159,7 @@ onEachStore((make) => {
     it('is in doubt at once, pages exactly once, and is never sent again by itself', async () => {
       const world = make()
       const { wire, alerts } = await doubtful(world)
-      await world.pass(300_000)
+      await world.pass(60_000)
       expect(wire.sent).toHaveLength(1)
       expect(await world.alerted()).toEqual(['in_doubt'])
       expect(alerts.map((alert) => [alert.kind, alert.severity])).toEqual([['in_doubt', 'page']])
@@ -218,7 +218,7 @@ onEachStore((make) => {
       const payout = scripted(world, { name: 'payout', idempotency }, () => accepted('po_1'))
       const { steward } = await world.work({ operations: [payout] })
       expect(await world.got(steward.perform(payout, { key: 'p', input: {}, wait: '5s' }))).toMatchObject({ effect: 'pending', state: 'accepted' })
-      await world.pass(120_000)
+      await world.pass(30_000)
       expect(payout.sent).toHaveLength(1)
       await world.got(steward.confirm(payout, 'p', { by: 'webhook evt_1', reference: 'po_1', result: { paid: true } }))
       expect(await world.call(payout, 'p')).toMatchObject({ state: 'succeeded', result: { paid: true } })

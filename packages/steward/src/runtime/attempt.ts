@@ -86,9 +86,15 @@ export class RunningAttempt {
 
   /** Runs `send`; resolves to a verdict, never rejects. */
   async send(): Promise<Verdict> {
+    let input: unknown
+    try {
+      input = this.input
+    } catch (error) {
+      return { kind: 'not_applied', refused: 'unsent', reason: `its stored input cannot be read: ${error instanceof Error ? error.name : 'something was thrown'}` }
+    }
     try {
       const context = new Context(this)
-      const value: unknown = await this.watch.run(() => this.registered.operation.send(this.input, context))
+      const value: unknown = await this.watch.run(() => this.registered.operation.send(input, context))
       return appliedVerdict(value)
     } catch (error) {
       return refineByWire(this.#judge(error), this.watch.exchanges())

@@ -18,7 +18,7 @@ import { change, type Changing } from './change.ts'
 import type { Hold, HoldRules } from './hold-rules.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { Parts } from './parts.ts'
-import { notUnderstood } from './unworked.ts'
+import { invariantBroken, notUnderstood } from './unworked.ts'
 
 export type AttemptsOptions = Parts & {
   readonly holds: HoldRules
@@ -191,11 +191,7 @@ export class Attempts {
   #broken(call: Call, error: unknown): void {
     const now = this.#o.store.now()
     this.#o.log.error('the engine stopped working on a call; it stays as stored', { operation: call.operation, key: call.key, error: String(error) })
-    this.#o.store.raise([{
-      id: `invariant_broken:${call.id}:${call.rev}`, kind: 'invariant_broken', severity: 'page', at: now, operation: call.operation, callId: call.id, key: call.key, state: call.state,
-      message: `${call.operation} "${call.key}" was left as stored: ${error instanceof Error ? error.message : 'something was thrown'}`,
-      next: `Report it with: steward story ${call.operation} ${call.key} --json. A restart of the worker takes the call up again.`,
-    }]).catch(() => undefined)
+    this.#o.store.raise([invariantBroken(call, error, now)]).catch(() => undefined)
   }
 
   /** An attempt of this process ends, under its lease. */
@@ -217,6 +213,7 @@ export class Attempts {
     this.#o.recorder.record(call, { ...decision, alerts }, registered, { lease, leaseAfter: 'release', ...(control ? { control } : {}) }, (result) => {
       this.#recording--
       if (result.ok) {
+        if (hold?.control && decision.holdProviderUntilAt !== null) void this.#o.store.control(providerHold(registered, decision.holdProviderUntilAt, verdict, now), []).catch(() => undefined)
         if (control) void this.#o.controls.refresh().then(() => this.#o.onControls(), () => undefined)
         if (decision.call.dueAt !== null) this.#o.dueAt(decision.call.dueAt)
       } else if (result.why === 'store') {

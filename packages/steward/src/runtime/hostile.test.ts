@@ -141,18 +141,33 @@ onEachStore((make, kind) => {
   })
 
   it('stops one call whose record does not hold together, pages, and goes on with the others', async () => {
-    if (kind !== 'memory') return
     const world = make()
     const charge = scripted(world, { idempotency: providerKey({ retention: '1h' }) }, answers(1))
     const { steward, watched } = await world.work({ operations: [charge] })
-    watched.refuse = (method, [batch]) => {
-      if (method !== 'insert') return
-      // A record that nobody could have decided: due, but running without an attempt.
-      for (const one of batch as { call: { key: string; open: unknown[]; supersededBy: string | null } }[]) if (one.call.key === 'bad') Object.assign(one.call, { input: '{' })
-    }
-    await world.got(steward.submit(charge, { key: 'bad', input: {}, runAt: world.time.wallMs + 500 }))
-    await world.got(steward.submit(charge, { key: 'good', input: {}, runAt: world.time.wallMs + 500 }))
+    let altered = 0
+    // A claimed call cannot be running: `decide` stops there.
+    watched.alter = (method, answer) => (method !== 'claim' ? answer : (answer as { key: string; state: string }[]).map((call) => (call.key === 'bad' && ++altered ? { ...call, state: 'running' } : call)))
+    for (const key of ['bad', 'good']) await world.got(steward.submit(charge, { key, input: {}, runAt: world.time.wallMs + 500 }))
     await world.reaches(charge, 'good', 'succeeded')
+    await world.pass(2_000)
+    expect(altered).toBe(1)
     expect(charge.sent).toHaveLength(1)
+    expect(await world.alerted()).toEqual(['invariant_broken'])
+    expect(await world.call(charge, 'bad')).toMatchObject({ state: 'waiting', attempts: 0 })
+  })
+
+  it('lets the other calls of a batch hear their answers when one answer cannot be worked with', async () => {
+    const world = make()
+    const door = gate()
+    const charge = scripted(world, { idempotency: providerKey({ retention: '1h' }), timeout: '30s' }, door.step)
+    const { steward, watched } = await world.work({ operations: [charge] })
+    const performing = ['a', 'b', 'c'].map((key) => steward.perform(charge, { key, input: {}, wait: '20s' }))
+    await world.until(() => door.entered() === 3)
+    let altered = 0
+    watched.alter = (method, answer) => (method === 'write' && altered++ === 0 ? [{ ok: false, why: 'rev', call: { story: [], open: null } }, ...(answer as unknown[]).slice(1)] : answer)
+    door.release()
+    await world.pass(3_000)
+    for (const one of performing) expect(await world.got(one)).toMatchObject({ state: 'succeeded' })
+    expect(await world.alerted()).toEqual(['invariant_broken'])
   })
 })

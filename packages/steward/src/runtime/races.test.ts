@@ -170,6 +170,36 @@ onEachStore((make) => {
     expect(system.pending).toBe(0)
   })
 
+  it('tries again after a hold although a begin was refused before: no attempt counts as out that is not', async () => {
+    const world = make()
+    const door = gate()
+    const charge = scripted(world, { idempotency, timeout: '30s', holdAfter: { refusals: 1 }, giveUpAfter: '10m' }, door.step)
+    const { steward } = await world.work({ operations: [charge], concurrency: 1 })
+    for (const key of ['first', 'second', 'third']) await world.got(steward.submit(charge, { key, input: {} }))
+    await world.until(() => door.entered() === 1)
+    await world.pass(1_500)
+    await world.got(steward.cancel(charge, 'second', ana))
+    door.release()
+    await world.until(() => door.entered() === 2)
+    door.fail(Object.assign(new Error('401'), { status: 401 }))
+    await world.until(() => door.entered() === 3, 30_000)
+    door.release()
+    expect(await world.reaches(charge, 'third', 'succeeded')).toMatchObject({ attempts: 2 })
+  })
+
+  it('leaves a call alone that ended between being found overdue and being written', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, answers(1))
+    const { steward, watched, lines } = await world.work({ operations: [charge] })
+    await world.got(steward.perform(charge, { key: 'a', input: {} }))
+    const ended = await watched.store.find('charge', 'a')
+    watched.alter = (method, answer) => (method === 'overdue' ? [{ ...ended, state: 'waiting', effect: 'did_not_happen', endedAt: null, facts: [], rev: 1, giveUpAt: 1 }] : answer)
+    await world.pass(2_500)
+    expect(lines).toEqual([])
+    expect(await world.call(charge, 'a')).toMatchObject({ state: 'succeeded' })
+    expect(await world.alerted()).toEqual([])
+  })
+
   it('frees every slot and counter, whatever the guards say', async () => {
     const world = make()
     const charge = scripted(world, { idempotency }, lost, answers(1))

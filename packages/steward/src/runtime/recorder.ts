@@ -13,6 +13,7 @@ import type { Witness } from '../witness/index.ts'
 import { callInfo } from './call-info.ts'
 import type { Registered } from './operation.ts'
 import { type Outcomes, outcomeOf } from './outcomes.ts'
+import { invariantBroken } from './unworked.ts'
 
 export type Guards = {
   readonly lease?: Lease
@@ -101,26 +102,36 @@ export class Recorder {
       const inserts = this.#inserts
       this.#inserts = []
       this.#store.insert(inserts.map((one) => one.write)).then(
-        (results) => inserts.forEach((one, i) => one.done(results[i] as InsertResult)),
-        (error: unknown) => inserts.forEach((one) => one.done({ ok: false, why: 'store', error: asError(error) })),
+        (results) => inserts.forEach((one, i) => this.#say(one, results[i] as InsertResult)),
+        (error: unknown) => inserts.forEach((one) => this.#say(one, { ok: false, why: 'store', error: asError(error) })),
       )
     }
     if (this.#writes.length > 0) {
       const writes = this.#writes
       this.#writes = []
       this.#store.write(writes.map((one) => one.write)).then(
-        (results) => writes.forEach((one, i) => this.#told(one.write, results[i] as WriteResult, one.done)),
-        (error: unknown) => writes.forEach((one) => one.done({ ok: false, why: 'store', error: asError(error) })),
+        (results) => writes.forEach((one, i) => this.#told(one, results[i] as WriteResult)),
+        (error: unknown) => writes.forEach((one) => this.#say(one, { ok: false, why: 'store', error: asError(error) })),
       )
     }
   }
 
-  #told(write: CallWrite, result: WriteResult, done: Done): void {
+  #told(one: Recorded, result: WriteResult): void {
     if (result.ok) {
-      this.#outcomes.changed(write.call)
-      if (write.alerts) this.#onAlerts()
+      this.#outcomes.changed(one.write.call)
+      if (one.write.alerts) this.#onAlerts()
     }
-    done(result)
+    this.#say(one, result)
+  }
+
+  /** Hands an answer out. What its receiver breaks stays with that one call: the others of the batch hear theirs. */
+  #say<Result>({ write, done }: { readonly write: { readonly call: Call }; readonly done: (result: Result) => void }, result: Result): void {
+    try {
+      done(result)
+    } catch (error) {
+      this.#log.error('the engine stopped working on a call; it stays as stored', { operation: write.call.operation, key: write.call.key, error: String(error) })
+      this.#store.raise([invariantBroken(write.call, error, this.#store.now())]).then(this.#onAlerts, () => undefined)
+    }
   }
 
   async #recordSettling(write: CallWrite, registered: Registered, done: Done): Promise<void> {
@@ -130,9 +141,9 @@ export class Recorder {
         this.#log.error('onSettled threw; the call has ended all the same, the handler is called again', { operation: write.call.operation, key: write.call.key, error: thrownText(handler) })
         await this.#store.settleTold(write.call.id, this.#store.now() + SETTLE_RETRY_MS, 1)
       }
-      this.#told(write, result, done)
+      this.#told({ write, done }, result)
     } catch (error) {
-      done({ ok: false, why: 'store', error: asError(error) })
+      this.#say({ write, done }, { ok: false, why: 'store', error: asError(error) })
     }
   }
 

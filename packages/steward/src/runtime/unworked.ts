@@ -1,5 +1,6 @@
-/** Alerts about work that waits because no running worker takes it: one a day per operation and version. */
+/** Alerts about work that stands still: no running worker takes it (one a day per operation and version), or the engine let go of it. */
 import type { Alert } from '../core/alert.ts'
+import type { Call } from '../core/call.ts'
 
 type Unworked = { readonly operation: string; readonly at: number; readonly message: string }
 
@@ -9,6 +10,15 @@ export function noWorker({ operation, at, message }: Unworked): Alert {
 
 export function notUnderstood({ operation, at, message }: Unworked, version: number): Alert {
   return { ...aboutOperation(operation, at), id: `not_understood:${operation}:${version}:${dayOf(at)}`, kind: 'not_understood', message, next: `Deploy a worker that knows ${operation} version ${version}, or an upgrade from it.` }
+}
+
+/** Something that must hold does not: the call stays as stored, the others go on. */
+export function invariantBroken(call: Call, error: unknown, at: number): Alert {
+  return {
+    id: `invariant_broken:${call.id}:${call.rev}`, kind: 'invariant_broken', severity: 'page', at, operation: call.operation, callId: call.id, key: call.key, state: call.state,
+    message: `${call.operation} "${call.key}" was left as stored: ${error instanceof Error ? error.message : 'something was thrown'}`,
+    next: `Report it with: steward story ${call.operation} ${call.key} --json. A restart of the worker takes the call up again.`,
+  }
 }
 
 function aboutOperation(operation: string, at: number): Omit<Alert, 'id' | 'kind' | 'message' | 'next'> {

@@ -3,7 +3,7 @@
  * Stewards on it as a test wants. Nothing waits for real time: `until` moves the clock from timer to timer and lets
  * everything that was set off come to rest in between.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { hash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,9 @@ import { memoryStore } from '../testing/memory-store.ts'
 import type { CallView, Operation, StewardOptions } from './api.ts'
 import { defineOperation } from './operation.ts'
 import { Steward } from './steward.ts'
+
+/** A folder in memory where there is one: these tests are about claims, not about disks. */
+const FAST = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 export type StoreKind = 'memory' | 'sqlite'
 
@@ -80,6 +83,8 @@ export class Watched {
   refuse: (method: string, args: readonly unknown[]) => void = () => undefined
   /** Asked after each call that was carried out: the answer that got lost. */
   loseAnswer: (method: string, args: readonly unknown[]) => void = () => undefined
+  /** What is answered in place of the store's own answer. */
+  alter: (method: string, answer: unknown) => unknown = (_method, answer) => answer
   readonly store: Store
 
   constructor(inner: Store) {
@@ -101,7 +106,7 @@ export class Watched {
       this.refuse(name, args)
       const answer = await call(...args)
       this.loseAnswer(name, args)
-      return answer
+      return this.alter(name, answer)
     } finally {
       this.inFlight--
     }
@@ -135,7 +140,7 @@ export class World {
 
   constructor(kind: StoreKind) {
     this.kind = kind
-    this.#folder = kind === 'sqlite' ? mkdtempSync(join(tmpdir(), 'steward-runtime-')) : null
+    this.#folder = kind === 'sqlite' ? mkdtempSync(join(FAST, 'steward-runtime-')) : null
   }
 
   get path(): string {
