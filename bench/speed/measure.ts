@@ -1,7 +1,7 @@
 /** The measurements, each run in a fresh process: told by environment which one, answers by one message, leaves. */
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Steward } from 'steward'
+import { type Log, Steward } from 'steward'
 import { sqlite } from 'steward/sqlite'
 import { type Charge, chargeOf, chargeOperation, CONCURRENT, poolOf, post } from './charge.ts'
 import { nowMs } from './clock.ts'
@@ -10,9 +10,10 @@ import { type Task, taskOfThisProcess } from './task.ts'
 const task = taskOfThisProcess()
 const pool = poolOf(task.port)
 const PAGE = 5_000
+const QUIET: Log = { info: () => undefined, warn: () => undefined, error: (message, fields) => console.error(message, fields) }
 
 const open = async (operation: ReturnType<typeof chargeOperation>, options: Partial<Task> = {}): Promise<Steward> => Steward.open({
-  store: sqlite(task.dbPath, { commitDelayMs: options.commitDelayMs ?? 0 }), operations: [operation], onAlert: null, concurrency: CONCURRENT,
+  store: sqlite(task.dbPath, { commitDelayMs: options.commitDelayMs ?? 0 }), operations: [operation], onAlert: null, concurrency: CONCURRENT, log: QUIET,
 })
 
 /** Runs `one` for every number, this many at a time. */

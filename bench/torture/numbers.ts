@@ -34,7 +34,7 @@ const LONG: Numbers = {
 /** For tests: a few seconds in all. */
 const SHORT: Numbers = {
   timeoutMs: 600, lateMs: 750, lagMs: 100, settleMs: 1_000, retentionMs: 3_000, leaseMs: 800,
-  backoffBaseMs: 25, backoffCapMs: 300, lookupEveryMs: 100, slowestMs: 250, killEveryMs: 700, drainMs: 15_000,
+  backoffBaseMs: 25, backoffCapMs: 300, lookupEveryMs: 100, slowestMs: 250, killEveryMs: 700, drainMs: 40_000,
 }
 
 export const PACES = { long: LONG, short: SHORT } as const

@@ -31,6 +31,11 @@ export class KeyMemory {
     this.#keys.set(key, { firstAt: now, stored: null })
   }
 
+  /** Nothing came of it: the key is as good as new. */
+  drop(key: string): void {
+    this.#keys.delete(key)
+  }
+
   store(key: string, answer: StoredAnswer): void {
     const known = this.#keys.get(key)
     if (known !== undefined) known.stored = answer

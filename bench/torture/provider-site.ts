@@ -14,7 +14,7 @@ import { KeyMemory, type StoredAnswer } from './provider-keys.ts'
 
 export type SiteOptions = { readonly answer: Answer; readonly seed: number; readonly numbers: Numbers; readonly ledger: Ledger }
 
-type Caller = { readonly key: string; readonly attempt: number; readonly idempotencyKey: string }
+type Caller = { readonly key: string; readonly attempt: number; readonly idempotencyKey: string; /** The request may have waited unread since then. */ readonly unreadSinceAt: number }
 type Effect = { readonly at: number; readonly reference: string }
 
 /** How exactly it is known when a request came. */
@@ -80,8 +80,8 @@ export class ProviderSite {
     request.on('error', () => undefined)
     response.on('error', () => undefined)
     if (request.method === 'GET') return this.#asked(new URL(request.url ?? '/', 'http://provider').searchParams.get('key') ?? '', response)
-    const caller: Caller = { key: header(request, 'x-key'), attempt: Number(header(request, 'x-attempt')), idempotencyKey: header(request, 'idempotency-key') }
-    this.#o.ledger.add({ what: 'arrived', at: Date.now(), unreadSinceAt: this.#lookedAt, ...caller })
+    const caller: Caller = { key: header(request, 'x-key'), attempt: Number(header(request, 'x-attempt')), idempotencyKey: header(request, 'idempotency-key'), unreadSinceAt: this.#lookedAt }
+    this.#o.ledger.add({ what: 'arrived', at: Date.now(), ...caller })
     request.resume().once('end', () => this.#work(caller, response))
   }
 
@@ -137,6 +137,11 @@ export class ProviderSite {
     }
     this.#keys.start(caller.idempotencyKey, Date.now())
     setTimeout(() => {
+      if (Date.now() > caller.unreadSinceAt + this.#o.numbers.lateMs) {
+        // On an overloaded machine this process itself comes too late to keep its promise: then nothing happens at all.
+        this.#keys.drop(caller.idempotencyKey)
+        return this.#drop(caller, response, 'too late to happen')
+      }
       const stored = this.#happen(caller)
       this.#keys.store(caller.idempotencyKey, stored)
       setTimeout(() => this.#answer(caller, response, fault, stored), Math.max(1, answerMs - effectMs))

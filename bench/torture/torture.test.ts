@@ -5,7 +5,7 @@ import { held, jsonOf, textOf } from './report.ts'
 import { torture } from './run.ts'
 
 describe('torture, a short run of real processes', () => {
-  it.for(ANSWERS)('holds every invariant under %s, with processes killed and one frozen', { timeout: 60_000 }, async (answer) => {
+  it.for(ANSWERS)('holds every invariant under %s, with processes killed and one frozen', { timeout: 90_000 }, async (answer) => {
     const options = optionsOf(['--answer', answer, '--calls', '150', '--kills', '4', '--freezes', '1', '--seed', '11', '--pace', 'short', '--workers', '2'])
     if (options === 'help') throw new Error('help was not asked for')
     const result = await torture(options, () => undefined)

@@ -16,7 +16,7 @@ import { type Entry, folded, type Happening, type Moved } from './story.ts'
 import type { Verdict, WireExchange } from './verdict.ts'
 
 export type LookupAnswer =
-  | { readonly kind: 'found'; readonly result: string | null; readonly reference?: string }
+  | { readonly kind: 'found'; readonly result: string | null; readonly resultMissing?: string; readonly reference?: string }
   | { readonly kind: 'absent' }
   | { readonly kind: 'cannot_tell'; readonly reason: string }
 
@@ -264,7 +264,7 @@ function looked(call: Call, event: CallEvent & { type: 'looked' }, policy: Polic
   const wire = event.wire && event.wire.length > 0 ? { wire: event.wire } : {}
   if (answer.kind === 'found') {
     const reference = answer.reference === undefined ? {} : { reference: answer.reference }
-    const known = { ...call, facts: withFact(call.facts, { kind: 'applied', at: askedAt, by: 'lookup', ...reference }), result: call.result ?? answer.result, reason: 'a lookup found the effect' }
+    const known = { ...call, facts: withFact(call.facts, { kind: 'applied', at: askedAt, by: 'lookup', ...reference }), result: call.result ?? answer.result, resultMissing: call.result === null ? (answer.resultMissing ?? call.resultMissing) : call.resultMissing, reason: 'a lookup found the effect' }
     return { call: conclude(known, policy, now, now), entry: { what: 'looked', answer: 'found', counted: true, ...reference, ...wire } }
   }
   const asks = (call.state === 'checking' || call.state === 'accepted') && !isEnd(call.state)

@@ -179,6 +179,6 @@ export type OperationDefinition<Input, Parsed, Result> = {
    * the result (JSON); what it throws is judged by `verdict`, the preset, then the general rules.
    */
   send(input: Parsed, context: SendContext): Promise<Result | AcceptedReference | Referenced<Result>>
-  /** Runs at least once when a call ends or its end is corrected; with `tx` on the store's own database in the same transaction. */
+  /** Runs at least once when a call ends or its end is corrected; with `tx` on the store's own database in the same transaction, so it must be quick (1 s) and use no Steward and no network. */
   onSettled?(outcome: Outcome<Result>, context: { readonly tx: SettleTx | null; readonly input: Json; readonly call: CallInfo }): void | Promise<void>
 }

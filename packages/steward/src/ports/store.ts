@@ -154,6 +154,7 @@ export type SqlValue = string | number | bigint | null | Uint8Array
 /** Runs inside the transaction that records a call's end, before its commit. Throwing undoes its own statements only. */
 export type SettleInTx = (tx: SettleTx) => Promise<void>
 
+/** Questions that take `operations` answer for those alone: a page must not fill with what the asker does not know. */
 export interface Store {
   /** For messages and side files: `sqlite steward.db`. */
   readonly name: string
@@ -190,7 +191,7 @@ export interface Store {
   /** Workers that are surely dead or past their lease at `now`; each is fenced in the same step. */
   fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]>
   /** Calls still leased to fenced or unknown workers, begun ones only; claimed ones are given back by the same step. */
-  orphans(limit: number): Promise<readonly Call[]>
+  orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]>
 
   get(id: string): Promise<Call | null>
   find(operation: string, key: string): Promise<Call | null>
@@ -201,7 +202,7 @@ export interface Store {
    * Unleased open calls whose expiry or give-up time has come, those that time can still move: not running, not
    * accepted (from there nothing is resent), no order to stop in force already.
    */
-  overdue(now: number, limit: number): Promise<readonly Call[]>
+  overdue(now: number, limit: number, operations?: readonly string[]): Promise<readonly Call[]>
   backlog(): Promise<readonly Backlog[]>
   /** The next instant at which an unleased call of these lanes is due; `null` for none. */
   nextDueAt(lanes: readonly Lane[]): Promise<number | null>
@@ -218,7 +219,7 @@ export interface Store {
   alerts(query: { readonly undeliveredOnly: boolean; readonly limit: number }): Promise<readonly StoredAlert[]>
   alertsDelivered(ids: readonly string[], at: number): Promise<void>
 
-  settlesDue(now: number, limit: number): Promise<readonly SettleDue[]>
+  settlesDue(now: number, limit: number, operations?: readonly string[]): Promise<readonly SettleDue[]>
   /** The handler ran (`dueAt: null`), or is to run again then. */
   settleTold(id: string, dueAt: number | null, tries: number): Promise<void>
 

@@ -192,7 +192,7 @@ function lookupAnswer(answer: unknown): LookupAnswer {
     if ('found' in answer) {
       const verdict = stored((answer).found)
       const reference = (answer as { reference?: unknown }).reference
-      return { kind: 'found', result: verdict.result, ...(typeof reference === 'string' ? { reference } : {}) }
+      return { kind: 'found', result: verdict.result, ...(verdict.resultMissing === undefined ? {} : { resultMissing: verdict.resultMissing }), ...(typeof reference === 'string' ? { reference } : {}) }
     }
     if ((answer as { absent?: unknown }).absent === true) return { kind: 'absent' }
     const why = (answer as { cannotTell?: unknown }).cannotTell

@@ -106,18 +106,20 @@ export class Attempts {
 
   #take(call: Call, lease: Lease): void {
     const registered = this.#o.registry.get(call.operation)
+    const startMs = this.#o.system.monotonicMs()
     const now = this.#o.store.now()
     if (!registered || this.#o.controls.holding(registered, call.group, now) || !this.#o.holds.mayBegin(registered)) return void this.#o.giveBack(lease, call)
-    if (call.state === 'waiting') return this.#begin(call, registered, lease, now)
+    if (call.state === 'waiting') return this.#begin(call, registered, lease, now, startMs)
     if (call.state === 'checking' || (call.state === 'accepted' && registered.policy.hasLookup && registered.policy.pollEveryMs !== null)) return this.#look(call, registered, lease)
     const decision = decide(call, { type: 'time' }, registered.policy, now, this.#o.system.random())
     this.#record(call, decision, registered, { lease, leaseAfter: 'release' })
   }
 
-  #begin(call: Call, registered: Registered, lease: Lease, now: number): void {
+  /** @param startMs read before `now`: the gate must shut no later than the recorded deadline. */
+  #begin(call: Call, registered: Registered, lease: Lease, now: number, startMs: number): void {
     const ready = this.#atCurrentVersion(call, registered, lease, now)
     if (!ready) return
-    const deadlineMs = this.#o.system.monotonicMs() + registered.policy.timeoutMs
+    const deadlineMs = startMs + registered.policy.timeoutMs
     const event = { type: 'begin' as const, worker: lease.worker, version: registered.operation.version, ...(this.#o.release === null ? {} : { release: this.#o.release }) }
     const decision = decide(ready, event, registered.policy, now, this.#o.system.random())
     if (decision.begun === null) return this.#record(call, withOldVersionTold(call, decision, now), registered, { lease, leaseAfter: 'release' })

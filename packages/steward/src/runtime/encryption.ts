@@ -30,13 +30,13 @@ export function encrypted(store: Store, encryption: Encryption): Store {
       return { ...settled, result: openWrite(settled.result) }
     },
     claim: async (query) => box.openAll(await store.claim(query)),
-    orphans: async (limit) => box.openAll(await store.orphans(limit)),
+    orphans: async (limit, operations) => box.openAll(await store.orphans(limit, operations)),
     get: async (id) => box.openMaybe(await store.get(id)),
     find: async (operation, key) => box.openMaybe(await store.find(operation, key)),
     getMany: async (ids) => box.openAll(await store.getMany(ids)),
     list: async (query) => box.openAll(await store.list(query)),
-    overdue: async (now, limit) => box.openAll(await store.overdue(now, limit)),
-    settlesDue: async (now, limit) => (await store.settlesDue(now, limit)).map((due): SettleDue => ({ ...due, call: box.open(due.call) })),
+    overdue: async (now, limit, operations) => box.openAll(await store.overdue(now, limit, operations)),
+    settlesDue: async (now, limit, operations) => (await store.settlesDue(now, limit, operations)).map((due): SettleDue => ({ ...due, call: box.open(due.call) })),
     keepEarlyFact: async (operation, key, early) => {
       const kept = await store.keepEarlyFact(operation, key, { ...early, result: box.sealText(early.result, earlyContext(operation, key)) })
       return kept.kept ? kept : { kept: false, call: box.open(kept.call) }

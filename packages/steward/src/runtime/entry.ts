@@ -90,10 +90,10 @@ export class Entrance {
 
   #begin(call: Call, registered: Registered, lease: Lease, mode: Mode): Begun | null {
     const { store, system, controls, worker, release } = this.#o
+    const deadlineMs = system.monotonicMs() + registered.policy.timeoutMs
     const now = store.now()
     if (call.dueAt === null || call.dueAt > now || controls.holding(registered, call.group, now)) return null
     if (mode === 'offer' && !worker.hasFreeSlot) return null
-    const deadlineMs = system.monotonicMs() + registered.policy.timeoutMs
     const decision = decide(call, { type: 'begin', worker: lease.worker, version: call.version, ...(release === null ? {} : { release }) }, registered.policy, now, 0)
     if (decision.begun === null || !worker.reserve(registered)) return null
     return { decision, n: decision.begun, deadlineMs, lease }

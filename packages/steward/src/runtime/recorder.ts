@@ -4,8 +4,10 @@
  * Decisions of the same turn of the event loop go to the store as one batch (group commit). A call whose end the
  * application is told of in the same transaction (`onSettled`) goes by itself.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Call } from '../core/call.ts'
 import type { Decision } from '../core/decide.ts'
+import { StewardError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, SettleInTx, Store, WriteResult } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
@@ -26,6 +28,15 @@ export type Done = (result: WriteResult | { readonly ok: false; readonly why: 's
 
 type Recorded = { readonly write: CallWrite; readonly done: Done }
 type Inserted = { readonly write: InsertWrite; readonly done: (result: InsertResult | { readonly ok: false; readonly why: 'store'; readonly error: Error }) => void }
+
+/** The call whose handler is running in a recording transaction, as seen by what it calls. */
+const insideTx = new AsyncLocalStorage<Call>()
+
+/** @throws StewardError STEWARD_INSIDE_TRANSACTION where an answer of the store would wait for the handler that awaits it. */
+export function refuseInsideTx(what: string): void {
+  const call = insideTx.getStore()
+  if (call) throw new StewardError('STEWARD_INSIDE_TRANSACTION', `onSettled of ${call.operation} "${call.key}" called ${what}, which would wait for the transaction that the handler is part of. Nothing was stored or sent by it. Use tx for tables of the application, and start follow-up calls from what it writes there.`, { operation: call.operation, key: call.key })
+}
 
 /** First wait before a failing handler is called again. */
 const SETTLE_RETRY_MS = 1_000
@@ -151,7 +162,7 @@ export class Recorder {
   inTx(call: Call, registered: Registered): SettleInTx {
     return async (tx) => {
       const input = JSON.parse(call.input ?? call.given) as Json
-      await this.#witness.outside(() => registered.operation.onSettled?.(outcomeOf(call), { tx, input, call: callInfo(call) }))
+      await insideTx.run(call, () => this.#witness.outside(() => registered.operation.onSettled?.(outcomeOf(call), { tx, input, call: callInfo(call) })))
     }
   }
 }

@@ -94,11 +94,10 @@ export class Recovery {
     for (const worker of dead) log.warn('a worker is gone; its claimed calls go back, its begun attempts are unknown', { worker: worker.worker, pid: worker.pid, host: worker.host })
     let lapsed = 0
     for (;;) {
-      const orphans = await store.orphans(PAGE)
-      const mine = orphans.filter((call) => this.#o.registry.get(call.operation) !== null)
-      const outcomes = await Promise.all(mine.map((call) => this.#lapse(call, dead.find((worker) => worker.worker === lastWorker(call))?.worker)))
+      const orphans = await store.orphans(PAGE, this.#o.registry.names())
+      const outcomes = await Promise.all(orphans.map((call) => this.#lapse(call, dead.find((worker) => worker.worker === lastWorker(call))?.worker)))
       lapsed += outcomes.length
-      if (orphans.length < PAGE || mine.length === 0) break
+      if (orphans.length < PAGE) break
     }
     if (dead.length > 0 || lapsed > 0) this.#o.onRecovered()
   }
@@ -112,7 +111,7 @@ export class Recovery {
 
   async #endOverdue(): Promise<void> {
     const { store, registry } = this.#o
-    for (const call of await store.overdue(store.now(), PAGE)) {
+    for (const call of await store.overdue(store.now(), PAGE, registry.names())) {
       const registered = registry.get(call.operation)
       if (registered) await change({ ...this.#o, registered }, call, { type: 'time' }, { onlyWhileOpen: true })
     }

@@ -22,6 +22,10 @@ export class Registry {
     return this.#known.get(name) ?? null
   }
 
+  names(): readonly string[] {
+    return [...this.#known.keys()]
+  }
+
   all(): Iterable<Registered> {
     return this.#known.values()
   }

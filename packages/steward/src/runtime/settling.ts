@@ -43,7 +43,7 @@ export class Settling {
   async #round(): Promise<void> {
     const { store, system, registry, recorder, log } = this.#o
     const now = store.now()
-    for (const due of await store.settlesDue(now, PAGE)) {
+    for (const due of await store.settlesDue(now, PAGE, registry.names())) {
       if (this.#stopped) return
       const registered = registry.get(due.call.operation)
       if (!registered) continue

@@ -26,7 +26,7 @@ import { checkKey, instant, newCall } from './intake.ts'
 import { LeaseKeeper } from './lease.ts'
 import type { Registered } from './operation.ts'
 import { outcomeOf, Outcomes } from './outcomes.ts'
-import { Recorder } from './recorder.ts'
+import { Recorder, refuseInsideTx } from './recorder.ts'
 import { Recovery } from './recovery.ts'
 import { Registry } from './registry.ts'
 import { Settling } from './settling.ts'
@@ -388,6 +388,7 @@ export class Steward implements StewardApi {
   }
 
   #mustBeOpen(what: string): void {
+    refuseInsideTx(what)
     if (this.#closing) throw new StewardError('STEWARD_CLOSED', `this Steward is closed and cannot ${what}. Nothing was stored or sent. Open another one.`)
   }
 

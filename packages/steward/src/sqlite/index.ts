@@ -17,10 +17,13 @@ import type { RequestName, Requests } from './requests.ts'
 import { conversation } from './settling.ts'
 import { closedError, errorOf, ThreadLink } from './thread-link.ts'
 
+/** A handler in the recording transaction holds everything else up; it must end well before a lease would. */
+const SETTLE_MS = 1_000
+
 export type SqliteOptions = {
   /** Milliseconds to wait for another process's transaction before STEWARD_STORE_UNAVAILABLE. Default 10,000. */
   readonly busyMs?: number
-  /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 5,000. */
+  /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
   readonly settleMs?: number
   /** The clock behind `now()`; tests move it. Default: the machine's. */
   readonly clock?: () => number
@@ -64,7 +67,7 @@ class SqliteStore implements Store {
 
   async open(opening: StoreOpening): Promise<void> {
     invariant(this.#link === null, `${this.name} was opened twice`)
-    const { busyMs = 10_000, settleMs = 5_000, commitDelayMs = 0, maxPages = 0, failpoints = process.env['STEWARD_FAILPOINTS'] ?? '' } = this.#options
+    const { busyMs = 10_000, settleMs = SETTLE_MS, commitDelayMs = 0, maxPages = 0, failpoints = process.env['STEWARD_FAILPOINTS'] ?? '' } = this.#options
     this.#decode = recordDecoder(opening.namespace)
     const link = new ThreadLink({ path: this.#path, namespace: opening.namespace, now: this.now(), busyMs, settleMs, commitDelayMs, maxPages, failpoints }, {
       hint: () => this.#listeners.forEach((listener) => listener()),
@@ -129,7 +132,7 @@ class SqliteStore implements Store {
     const link = this.#open()
     const flat: Flat = []
     flattenWrite(flat, write)
-    const settleMs = this.#options.settleMs ?? 5_000
+    const settleMs = this.#options.settleMs ?? SETTLE_MS
     const talk = conversation(link, inTx, `call ${write.call.id}`, settleMs)
     const settled = await link.settle({ flat, now: this.now(), settleMs })
     const handler = await talk.over(settled)
@@ -171,8 +174,8 @@ class SqliteStore implements Store {
     if (gone.length > 0) this.#open().tell({ remove: gone })
     return dead
   }
-  async orphans(limit: number): Promise<readonly Call[]> {
-    return this.#calls(await this.#ask('orphans', limit))
+  async orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('orphans', { limit, operations: operations ?? null }))
   }
 
   async get(id: string): Promise<Call | null> {
@@ -187,8 +190,8 @@ class SqliteStore implements Store {
   async list(query: Requests['list']): Promise<readonly Call[]> {
     return this.#calls(await this.#ask('list', query))
   }
-  async overdue(now: number, limit: number): Promise<readonly Call[]> {
-    return this.#calls(await this.#ask('overdue', { now, limit }))
+  async overdue(now: number, limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('overdue', { now, limit, operations: operations ?? null }))
   }
   async backlog(): Promise<readonly Backlog[]> {
     return (await this.#ask('backlog', null)) as Backlog[]
@@ -219,8 +222,8 @@ class SqliteStore implements Store {
     if (ids.length > 0) await this.#ask('alertsDelivered', { ids, at })
   }
 
-  async settlesDue(now: number, limit: number): Promise<readonly SettleDue[]> {
-    const rows = (await this.#ask('settlesDue', { now, limit })) as { call: string; dueAt: number; tries: number }[]
+  async settlesDue(now: number, limit: number, operations?: readonly string[]): Promise<readonly SettleDue[]> {
+    const rows = (await this.#ask('settlesDue', { now, limit, operations: operations ?? null })) as { call: string; dueAt: number; tries: number }[]
     return rows.map((row) => ({ ...row, call: this.#decode(row.call) }))
   }
   async settleTold(id: string, dueAt: number | null, tries: number): Promise<void> {

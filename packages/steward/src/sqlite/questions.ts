@@ -4,19 +4,29 @@ import { isEnd } from '../core/call.ts'
 import type { Backlog, ListQuery } from '../ports/store.ts'
 import { RECORD } from './call-rows.ts'
 import type { laneRows } from './lanes.ts'
+import type { Operations } from './requests.ts'
 
 type Bindable = string | number | null
 type Part = { readonly table: 'steward_open' | 'steward_ended'; readonly where: readonly string[]; readonly values: readonly Bindable[] }
 type Found = { readonly seq: number; readonly body: string }
 
+/** A condition on the operation of a row, and what is bound to it. */
+export function known(table: string): string {
+  return `(? IS NULL OR ${table}.operation IN (SELECT value FROM json_each(?)))`
+}
+export function names(operations: Operations): readonly [string | null, string | null] {
+  const list = operations === null ? null : JSON.stringify(operations)
+  return [list, list]
+}
+
 export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType<typeof laneRows>) {
-  const overdueRows = db.prepare(`SELECT ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE worker IS NULL AND limit_at IS NOT NULL AND limit_at <= ? ORDER BY limit_at LIMIT ?`)
+  const overdueRows = db.prepare(`SELECT ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE worker IS NULL AND limit_at IS NOT NULL AND limit_at <= ? AND ${known('t')} ORDER BY limit_at LIMIT ?`)
   const counts = db.prepare('SELECT operation, version, open FROM steward_count WHERE namespace = ? AND open > 0 ORDER BY operation, version')
   const alertRows = db.prepare('SELECT body, delivered_at FROM steward_alert ORDER BY seq DESC LIMIT ?')
   const undelivered = db.prepare('SELECT body, delivered_at FROM steward_alert WHERE delivered_at IS NULL ORDER BY seq LIMIT ?')
   const settles = db.prepare(`SELECT s.due_at, s.tries, coalesce(e.body, o.body) || char(10) || k.input AS body FROM steward_settle AS s JOIN steward_key AS k ON k.seq = s.seq
     LEFT JOIN steward_ended AS e ON e.seq = s.seq LEFT JOIN steward_open AS o ON o.seq = s.seq
-    WHERE s.due_at <= ? AND coalesce(e.body, o.body) IS NOT NULL ORDER BY s.due_at, s.seq LIMIT ?`)
+    WHERE s.due_at <= ? AND ${known('k')} AND coalesce(e.body, o.body) IS NOT NULL ORDER BY s.due_at, s.seq LIMIT ?`)
   const prunable = db.prepare(`SELECT ${RECORD} FROM steward_ended AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM steward_settle AS s WHERE s.seq = t.seq) ORDER BY ended_at LIMIT ?`)
 
   function list(query: ListQuery): string[] {
@@ -31,7 +41,7 @@ export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType
 
   return {
     list,
-    overdue: (now: number, limit: number): string[] => overdueRows.all(now, limit).map((row) => row['body'] as string),
+    overdue: (now: number, limit: number, operations: Operations): string[] => overdueRows.all(now, ...names(operations), limit).map((row) => row['body'] as string),
     backlog: (): Backlog[] => counts.all(namespace).map((row) => ({
       operation: row['operation'] as string,
       version: row['version'] as number,
@@ -40,7 +50,7 @@ export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType
     })),
     alerts: (undeliveredOnly: boolean, limit: number): object[] =>
       (undeliveredOnly ? undelivered : alertRows).all(limit).map((row) => ({ ...(JSON.parse(row['body'] as string) as object), deliveredAt: row['delivered_at'] })),
-    settlesDue: (now: number, limit: number): object[] => settles.all(now, limit).map((row) => ({ call: row['body'], dueAt: row['due_at'], tries: row['tries'] })),
+    settlesDue: (now: number, limit: number, operations: Operations): object[] => settles.all(now, ...names(operations), limit).map((row) => ({ call: row['body'], dueAt: row['due_at'], tries: row['tries'] })),
     prunable: (endedBefore: number, limit: number): string[] => prunable.all(endedBefore, limit).map((row) => row['body'] as string),
   }
 }

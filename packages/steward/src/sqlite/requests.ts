@@ -19,7 +19,7 @@ export type Requests = {
   beat: { lease: Lease; leaseUntilAt: number }
   leave: Lease
   fenceDead: { now: number; except: string | null; ours: readonly string[] }
-  orphans: number
+  orphans: { limit: number; operations: Operations }
   keepEarlyFact: { operation: string; key: string; fact: EarlyFact }
   control: { write: ControlWrite; alerts: readonly Alert[] }
   raise: readonly Alert[]
@@ -31,14 +31,16 @@ export type Requests = {
   find: { operation: string; key: string }
   getMany: readonly string[]
   list: ListQuery
-  overdue: { now: number; limit: number }
+  overdue: { now: number; limit: number; operations: Operations }
   backlog: null
   nextDueAt: readonly Lane[]
   controls: null
   alerts: { undeliveredOnly: boolean; limit: number }
-  settlesDue: { now: number; limit: number }
+  settlesDue: { now: number; limit: number; operations: Operations }
   prunable: { endedBefore: number; limit: number }
 }
+/** Those that the asker knows; `null` for all. */
+export type Operations = readonly string[] | null
 export type RequestName = keyof Requests
 
 export type Parts = {
@@ -64,7 +66,7 @@ export function changing({ shared, calls, lanes, workers }: Parts): InTransactio
     beat: (tx, { lease, leaseUntilAt }) => workers.beat(tx, lease, leaseUntilAt),
     leave: (tx, lease) => workers.leave(tx, lease),
     fenceDead: (tx, { now, except, ours }) => workers.fenceDead(tx, now, except, ours),
-    orphans: (_tx, limit) => workers.orphans(limit),
+    orphans: (_tx, { limit, operations }) => workers.orphans(limit, operations),
     keepEarlyFact: keepsEarlyFact(shared, calls),
     control: (tx, { write, alerts }) => {
       applyControl(tx, write)
@@ -126,12 +128,12 @@ export function reading({ shared, calls, lanes, workers, questions }: Parts): Ou
     },
     getMany: (ids) => ids.map((id) => calls.bodyOf(id)).filter((body) => body !== null),
     list: (query) => questions.list(query),
-    overdue: ({ now, limit }) => questions.overdue(now, limit),
+    overdue: ({ now, limit, operations }) => questions.overdue(now, limit, operations),
     backlog: () => questions.backlog(),
     nextDueAt: (given) => lanes.nextDueAt(given),
     controls: () => readControls(shared.db, shared.meta),
     alerts: ({ undeliveredOnly, limit }) => questions.alerts(undeliveredOnly, limit),
-    settlesDue: ({ now, limit }) => questions.settlesDue(now, limit),
+    settlesDue: ({ now, limit, operations }) => questions.settlesDue(now, limit, operations),
     prunable: ({ endedBefore, limit }) => questions.prunable(endedBefore, limit),
   }
 }

@@ -8,6 +8,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Beat, Lease, WorkerRow } from '../ports/store.ts'
 import type { SideFiles } from './side-files.ts'
+import { known, names } from './questions.ts'
+import type { Operations } from './requests.ts'
 import type { Transaction } from './transaction.ts'
 
 const KEEP_FENCED_MS = 3_600_000
@@ -25,7 +27,7 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
   // Few rows are leased; a planner without statistics would rather walk over all that wait.
   const lost = `FROM steward_open AS o INDEXED BY steward_open_lease WHERE o.worker IS NOT NULL AND NOT EXISTS (SELECT 1 FROM steward_worker AS w WHERE w.worker = o.worker AND w.epoch = o.epoch AND w.fenced = 0)`
   const freeLost = db.prepare(`UPDATE steward_open SET worker = NULL, epoch = NULL WHERE seq IN (SELECT o.seq ${lost} AND o.state <> 'running')`)
-  const orphaned = db.prepare(`SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body ${lost} AND o.state = 'running' ORDER BY o.seq LIMIT ?`)
+  const orphaned = db.prepare(`SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body ${lost} AND o.state = 'running' AND ${known('o')} ORDER BY o.seq LIMIT ?`)
 
   const read = (): WorkerRow[] => all.all().map((row) => ({
     worker: row['worker'] as string,
@@ -68,9 +70,9 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
       tx.forgetWorkers()
       return dead.map((row) => ({ ...row, fenced: true }))
     },
-    orphans(limit: number): string[] {
+    orphans(limit: number, operations: Operations): string[] {
       freeLost.run()
-      return orphaned.all(limit).map((row) => row['body'] as string)
+      return orphaned.all(...names(operations), limit).map((row) => row['body'] as string)
     },
   }
 }

@@ -149,10 +149,10 @@ class StoreInMemory implements MemoryStore {
       return copy(fenced)
     })
   })
-  orphans: Store['orphans'] = (limit) => this.#at(() => {
+  orphans: Store['orphans'] = (limit, operations) => this.#at(() => {
     const lost = [...this.data.rows.values()].filter((row) => row.lease !== null && !isAlive(this.data, row.lease))
     for (const row of lost) if (row.call.state !== 'running') row.lease = null
-    return lost.filter((row) => row.call.state === 'running').slice(0, limit).map((row) => copy(row.call))
+    return lost.filter((row) => row.call.state === 'running' && isOf(row.call, operations)).slice(0, limit).map((row) => copy(row.call))
   })
 
   get: Store['get'] = (id) => this.#at(() => this.#copyOf(id))
@@ -169,8 +169,8 @@ class StoreInMemory implements MemoryStore {
     matching.sort((a, b) => (query.newestFirst ? b.seq - a.seq : a.seq - b.seq))
     return matching.slice(0, query.limit).map((row) => copy(row.call))
   })
-  overdue: Store['overdue'] = (now, limit) => this.#at(() => this.#open()
-    .filter((row) => row.lease === null && row.call.stop === null && row.call.state !== 'running' && row.call.state !== 'accepted' && (limitAt(row.call) ?? Number.POSITIVE_INFINITY) <= now)
+  overdue: Store['overdue'] = (now, limit, operations) => this.#at(() => this.#open()
+    .filter((row) => isOf(row.call, operations) && row.lease === null && row.call.stop === null && row.call.state !== 'running' && row.call.state !== 'accepted' && (limitAt(row.call) ?? Number.POSITIVE_INFINITY) <= now)
     .sort((a, b) => (limitAt(a.call) as number) - (limitAt(b.call) as number))
     .slice(0, limit).map((row) => copy(row.call)))
   #open(): Row[] {
@@ -224,8 +224,8 @@ class StoreInMemory implements MemoryStore {
     }
   })
 
-  settlesDue: Store['settlesDue'] = (now, limit) => this.#at(() => [...this.data.rows.values()]
-    .flatMap((row) => (row.settle !== null && row.settle.dueAt <= now ? [{ call: copy(row.call), ...row.settle }] : []))
+  settlesDue: Store['settlesDue'] = (now, limit, operations) => this.#at(() => [...this.data.rows.values()]
+    .flatMap((row) => (row.settle !== null && row.settle.dueAt <= now && isOf(row.call, operations) ? [{ call: copy(row.call), ...row.settle }] : []))
     .sort((a, b) => a.dueAt - b.dueAt).slice(0, limit))
   settleTold: Store['settleTold'] = (id, dueAt, tries) => this.#change(() => {
     const row = this.data.rows.get(id)
@@ -261,4 +261,8 @@ function matches(call: Call, query: ListQuery): boolean {
     (query.keyPrefix === undefined || call.key.startsWith(query.keyPrefix)) &&
     (query.endedAfter === undefined || (call.endedAt !== null && isEnd(call.state) && call.endedAt > query.endedAfter)) &&
     (query.endedBefore === undefined || (call.endedAt !== null && isEnd(call.state) && call.endedAt < query.endedBefore))
+}
+
+function isOf(call: Call, operations: readonly string[] | undefined): boolean {
+  return operations === undefined || operations.includes(call.operation)
 }
