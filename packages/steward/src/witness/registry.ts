@@ -8,7 +8,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Watch } from './watch.ts'
 
 /** Attempts that ended by their deadline or without their lease, kept by key: their `send` may still run. */
-export const OVERDUE_MAX = 16_384
+export const OVERDUE_MAX = 4_096
 /** Attempts that ended in time, kept by key: `send` may have left something behind. */
 export const SETTLED_MAX = 256
 
