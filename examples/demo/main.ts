@@ -77,9 +77,9 @@ function conclude(rows: readonly Row[], telling: Telling | null, kills: number, 
     story(telling)
   }
   console.log('\nWhat to type next:')
-  console.log('  node examples/01-first-call.ts            the smallest program: a lost response, one charge')
-  console.log('  node examples/02-look-before-resend.ts    no keys, but a lookup')
-  console.log('  node examples/03-a-person-settles.ts      neither: in doubt, told, settled by a person')
+  console.log('  npx node examples/01-first-call.ts         the smallest program: a lost response, one charge')
+  console.log('  npx node examples/02-look-before-resend.ts no keys, but a lookup')
+  console.log('  npx node examples/03-a-person-settles.ts   neither: in doubt, told, settled by a person')
   console.log('  npm run torture -- --help                 the same in earnest: 5,000 calls, 50 kills, an auditor')
 }
 

@@ -298,7 +298,8 @@ function askAgainMs(policy: Policy, call: Call, asked: number, counted: boolean,
 }
 
 function learned(call: Call, told: Fact, result: string | null | undefined, policy: Policy, now: number, entropy: number): Step | Refusal {
-  if (told.attempt !== undefined && told.attempt > call.attempts) return { refused: `it has begun ${call.attempts} attempts, not ${told.attempt}` }
+  // Of an attempt that was never begun here nothing can be denied; that it happened is true all the same (a restored backup).
+  if (told.kind === 'refuted' && told.attempt !== undefined && told.attempt > call.attempts) return { refused: `it has begun ${call.attempts} attempts, not ${told.attempt}` }
   // Nobody knows the future: dated later than now, it would cover attempts that are still to come.
   const fact = told.at > now ? { ...told, at: now } : told
   const facts = withFact(call.facts, fact)

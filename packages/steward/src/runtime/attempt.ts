@@ -13,7 +13,7 @@ import { providerFacingKey } from '../core/key.ts'
 import type { FailureVerdict, Verdict } from '../core/verdict.ts'
 import { refineByWire, verdictOf } from '../core/verdict-of.ts'
 import { AcceptedReference, type LookupContext, Referenced, type SendContext, SendVerdict } from '../ports/definition.ts'
-import type { Lease } from '../ports/store.ts'
+import type { Lease, Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import type { AttemptWatch, Witness } from '../witness/index.ts'
 import { callInfo } from './call-info.ts'
@@ -21,7 +21,7 @@ import type { LeaseKeeper } from './lease.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { LookupAnswer } from '../core/decide.ts'
 
-export type Surroundings = { readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
+export type Surroundings = { readonly store: Pick<Store, 'now'>; readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
 
 export class RunningAttempt {
   readonly call: Call
@@ -33,7 +33,8 @@ export class RunningAttempt {
   readonly idempotencyKey: string
   readonly deadlineMs: number
   readonly #around: Surroundings
-  readonly #wallDeadlineAt: number
+  /** The instant on record: what others reckon with. */
+  readonly #deadlineAt: number
   #abort: AbortController | null = null
   #closed = false
 
@@ -44,7 +45,7 @@ export class RunningAttempt {
     this.lease = lease
     this.n = n
     this.deadlineMs = deadlineMs
-    this.#wallDeadlineAt = around.system.now() + Math.max(0, deadlineMs - around.system.monotonicMs())
+    this.#deadlineAt = call.open.find((attempt) => attempt.n === n)?.deadlineAt ?? around.store.now() + registered.policy.timeoutMs
     this.idempotencyKey = keyOf(call, call.generation, around.system)
     const answer = registered.policy.answer
     this.watch = around.witness.watch({
@@ -61,7 +62,7 @@ export class RunningAttempt {
   }
 
   mayLeave(): 'open' | 'deadline' | 'lease' {
-    if (this.#around.system.monotonicMs() >= this.deadlineMs || this.#around.system.now() >= this.#wallDeadlineAt) return 'deadline'
+    if (this.#around.system.monotonicMs() >= this.deadlineMs || this.#around.store.now() >= this.#deadlineAt) return 'deadline'
     if (this.#closed || !this.#around.keeper.holds(this.lease)) return 'lease'
     return 'open'
   }
@@ -169,14 +170,20 @@ function appliedVerdict(value: unknown): Verdict {
   }
 }
 
-/** What a verdict function or a `SendVerdict` says, as far as it can be relied upon. */
+/** What a verdict function or a `SendVerdict` says, as far as it can be relied upon: known fields of the right type. */
 function usable(verdict: FailureVerdict, whose: string): FailureVerdict {
   const { kind, reason } = verdict
   if (kind !== 'rejected' && kind !== 'not_applied' && kind !== 'unknown') return { kind: 'unknown', reason: `${whose} is none of rejected, not_applied and unknown` }
   const text = typeof reason === 'string' && reason !== '' ? reason.slice(0, LIMITS.reasonChars) : kind
-  if (!('retryAfterMs' in verdict) || (Number.isFinite(verdict.retryAfterMs) && (verdict.retryAfterMs) >= 0)) return { ...verdict, reason: text }
-  const { retryAfterMs: _unusable, ...rest } = verdict
-  return { ...rest, reason: text }
+  const { status, retryAfterMs, keySpent, conclusive, refused, clientTries } = verdict as Readonly<Record<string, unknown>>
+  const known: Record<string, unknown> = {}
+  if (typeof status === 'number' && Number.isFinite(status)) known['status'] = status
+  if (typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) && retryAfterMs >= 0) known['retryAfterMs'] = retryAfterMs
+  if (typeof clientTries === 'number') known['clientTries'] = clientTries
+  if (keySpent === true) known['keySpent'] = true
+  if (conclusive === true) known['conclusive'] = true
+  if (refused === 'caller' || refused === 'load' || refused === 'unsent') known['refused'] = refused
+  return { kind, reason: text, ...known } as FailureVerdict
 }
 
 function stored(value: unknown): Verdict & { kind: 'applied' } {

@@ -180,6 +180,9 @@ export class Attempts {
     if (!this.#o.keeper.holds(lease)) {
       return this.#closed(run, { kind: 'not_applied', refused: 'unsent', reason: 'the lease ran out before it was sent' })
     }
+    if (run.mayLeave() !== 'open' || this.#closing) {
+      return this.#closed(run, { kind: 'not_applied', refused: 'unsent', reason: this.#closing ? 'the worker was closed before it was sent' : 'its deadline passed before it was sent' })
+    }
     this.#watchDeadline(deadlineMs)
     this.#o.failpoints?.hit('send.before')
     run.send().then((verdict) => {
@@ -318,6 +321,14 @@ export class Attempts {
   }
 
   #timedOut(run: RunningAttempt): void {
+    try {
+      this.#endTimedOut(run)
+    } catch (error) {
+      this.#broken(run.call, error)
+    }
+  }
+
+  #endTimedOut(run: RunningAttempt): void {
     const after = durationText(run.registered.policy.timeoutMs)
     if (run.n === 0) this.#looked(run, 0, { kind: 'cannot_tell', reason: `no answer within ${after}` }, `no answer within ${after}`)
     else this.#closed(run, { kind: 'unknown', reason: `no answer within ${after}` }, `no answer within ${after}`)

@@ -15,8 +15,8 @@ export type ChangeOptions = {
   readonly lease?: Lease
   /** If this attempt still counts as running, it lapses first: whoever calls has lost its lease. */
   readonly lapseFirst?: number
-  /** Stop without a change when the call is not running any more; or not open and idle any more. */
-  readonly onlyWhileRunning?: boolean
+  /** Stop without a change when this attempt is not the running one any more; or when the call is not open and idle any more. */
+  readonly onlyWhileRunning?: number
   readonly onlyWhileOpen?: boolean
 }
 
@@ -28,9 +28,9 @@ export async function change(around: Changing, call: Call, event: CallEvent, opt
     const now = store.now()
     let from = before
     let alerts: Decision['alerts'] = []
-    if (options.onlyWhileRunning && from.state !== 'running') return unchanged(from)
+    if (options.onlyWhileRunning !== undefined && !runs(from, options.onlyWhileRunning)) return unchanged(from)
     if (options.onlyWhileOpen && (isEnd(from.state) || from.state === 'running')) return unchanged(from)
-    if (options.lapseFirst !== undefined && from.state === 'running' && from.open.some((attempt) => attempt.n === options.lapseFirst && attempt.closedAt === null)) {
+    if (options.lapseFirst !== undefined && runs(from, options.lapseFirst)) {
       const lapse = decide(from, { type: 'lapsed', why: 'its worker lost the lease' }, registered.policy, now, system.random())
       from = lapse.call
       alerts = lapse.alerts
@@ -44,6 +44,10 @@ export async function change(around: Changing, call: Call, event: CallEvent, opt
     if (!result.call || result.why !== 'rev') return { ...decision, call: result.call ?? before, refused: 'the call is not where it was' }
     before = result.call
   }
+}
+
+function runs(call: Call, n: number): boolean {
+  return call.state === 'running' && call.open.some((attempt) => attempt.n === n && attempt.closedAt === null)
 }
 
 function unchanged(call: Call): Decision {

@@ -22,6 +22,8 @@ export type LeaseOptions = {
   /** A process that works calls lives until it is closed; one that only submits may end. */
   keepsProcessAlive(): boolean
   onLost(): void
+  /** The lease had run out unnoticed by others, and holds again. */
+  onHeldAgain(): void
   /** The store's controls are of this revision. */
   onControlsRev(rev: number): void
 }
@@ -31,6 +33,8 @@ export class LeaseKeeper {
   #lease: Lease | null = null
   #enlisting: Promise<Lease> | null = null
   #validUntilMs = 0
+  /** The same by the store's clock, as stored: the monotonic clock stands still while a machine sleeps. */
+  #validUntilAt = 0
   #stopTimer: (() => void) | null = null
   #stopped = false
   #lastTickMs = 0
@@ -48,7 +52,7 @@ export class LeaseKeeper {
 
   /** Whether bytes may leave under this lease at this moment. */
   holds(lease: Lease): boolean {
-    return this.#lease === lease && this.#options.system.monotonicMs() < this.#validUntilMs
+    return this.#lease === lease && this.#options.system.monotonicMs() < this.#validUntilMs && this.#options.store.now() < this.#validUntilAt
   }
 
   ensure(): Promise<Lease> {
@@ -65,17 +69,19 @@ export class LeaseKeeper {
     if (lease) await this.#store(lease)
   }
 
-  async #store(lease: Lease): Promise<void> {
+  /** @returns until when the lease holds, as stored. */
+  async #store(lease: Lease): Promise<number> {
     const { store, leaseMs, release, host, pid } = this.#options
     const now = store.now()
     await store.enlist({ ...lease, host, pid, startedAt: lease.epoch, beatAt: now, leaseUntilAt: now + leaseMs, lanes: this.#options.lanes(), release })
+    return now + leaseMs
   }
 
   async #enlist(): Promise<Lease> {
     const { store, system, leaseMs } = this.#options
     const beatAtMs = system.monotonicMs()
     const lease: Lease = { worker: `w_${system.identity()}`, epoch: store.now() }
-    await this.#store(lease)
+    this.#validUntilAt = await this.#store(lease)
     this.#lease = lease
     this.#validUntilMs = beatAtMs + leaseMs
     this.#lastTickMs = beatAtMs
@@ -99,11 +105,15 @@ export class LeaseKeeper {
     this.#lastTickMs = sentMs
     this.#asking = true
     try {
-      const beat = await store.beat(lease, store.now() + leaseMs)
+      const untilAt = store.now() + leaseMs
+      const beat = await store.beat(lease, untilAt)
       this.#missed = 0
       if (this.#lease !== lease) return
       if (!beat.alive) return this.#lost(lease)
+      const lapsed = !this.holds(lease)
       this.#validUntilMs = sentMs + leaseMs
+      this.#validUntilAt = untilAt
+      if (lapsed) this.#options.onHeldAgain()
       this.#options.onControlsRev(beat.controlsRev)
     } catch (error) {
       this.#missed++

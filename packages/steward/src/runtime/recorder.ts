@@ -30,12 +30,14 @@ type Recorded = { readonly write: CallWrite; readonly done: Done }
 type Inserted = { readonly write: InsertWrite; readonly done: (result: InsertResult | { readonly ok: false; readonly why: 'store'; readonly error: Error }) => void }
 
 /** The call whose handler is running in a recording transaction, as seen by what it calls. */
-const insideTx = new AsyncLocalStorage<Call>()
+const insideTx = new AsyncLocalStorage<{ readonly call: Call; over: boolean }>()
 
 /** @throws StewardError STEWARD_INSIDE_TRANSACTION where an answer of the store would wait for the handler that awaits it. */
 export function refuseInsideTx(what: string): void {
-  const call = insideTx.getStore()
-  if (call) throw new StewardError('STEWARD_INSIDE_TRANSACTION', `onSettled of ${call.operation} "${call.key}" called ${what}, which would wait for the transaction that the handler is part of. Nothing was stored or sent by it. Use tx for tables of the application, and start follow-up calls from what it writes there.`, { operation: call.operation, key: call.key })
+  const inside = insideTx.getStore()
+  if (!inside || inside.over) return
+  const { call } = inside
+  throw new StewardError('STEWARD_INSIDE_TRANSACTION', `onSettled of ${call.operation} "${call.key}" called ${what}, which would wait for the transaction that the handler is part of. Nothing was stored or sent by it. Use tx for tables of the application, and start follow-up calls from what it writes there.`, { operation: call.operation, key: call.key })
 }
 
 /** First wait before a failing handler is called again. */
@@ -162,7 +164,12 @@ export class Recorder {
   inTx(call: Call, registered: Registered): SettleInTx {
     return async (tx) => {
       const input = JSON.parse(call.input ?? call.given) as Json
-      await insideTx.run(call, () => this.#witness.outside(() => registered.operation.onSettled?.(outcomeOf(call), { tx, input, call: callInfo(call) })))
+      const inside = { call, over: false }
+      try {
+        await insideTx.run(inside, () => this.#witness.outside(() => registered.operation.onSettled?.(outcomeOf(call), { tx, input, call: callInfo(call) })))
+      } finally {
+        inside.over = true
+      }
     }
   }
 }

@@ -6,15 +6,16 @@
 import type { Alert } from '../core/alert.ts'
 import type { Call } from '../core/call.ts'
 import { durationText } from '../core/duration.ts'
+import { StewardError } from '../core/errors.ts'
 import { digestSalt, fieldDigests } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
-import type { Store } from '../ports/store.ts'
+import type { Store, WorkerRow } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import { change } from './change.ts'
 import type { LeaseKeeper } from './lease.ts'
 import type { Recorder } from './recorder.ts'
 import type { Registry } from './registry.ts'
-import { noWorker, notUnderstood } from './unworked.ts'
+import { invariantBroken, noWorker, notUnderstood } from './unworked.ts'
 
 export type RecoveryOptions = {
   readonly store: Store
@@ -103,17 +104,29 @@ export class Recovery {
   }
 
   async #lapse(call: Call, worker: string | undefined): Promise<void> {
-    if (call.state !== 'running') return
+    const running = call.open.find((attempt) => attempt.closedAt === null)
+    if (call.state !== 'running' || !running) return
     const registered = this.#o.registry.require(call.operation)
     const why = worker === undefined ? 'its worker was gone' : `worker ${worker} died or froze while it ran`
-    await change({ ...this.#o, registered }, call, { type: 'lapsed', why }, { onlyWhileRunning: true })
+    await this.#alone(call, change({ ...this.#o, registered }, call, { type: 'lapsed', why }, { onlyWhileRunning: running.n }))
+  }
+
+  /** One call that breaks must not keep a round from the others. */
+  async #alone(call: Call, work: Promise<unknown>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      if (error instanceof StewardError) throw error
+      this.#o.log.error('a round stopped working on a call; it stays as stored', { operation: call.operation, key: call.key, error: String(error) })
+      await this.#o.store.raise([invariantBroken(call, error, this.#o.store.now())])
+    }
   }
 
   async #endOverdue(): Promise<void> {
     const { store, registry } = this.#o
     for (const call of await store.overdue(store.now(), PAGE, registry.names())) {
       const registered = registry.get(call.operation)
-      if (registered) await change({ ...this.#o, registered }, call, { type: 'time' }, { onlyWhileOpen: true })
+      if (registered) await this.#alone(call, change({ ...this.#o, registered }, call, { type: 'time' }, { onlyWhileOpen: true }))
     }
   }
 
@@ -129,15 +142,20 @@ export class Recovery {
     const { store } = this.#o
     const now = store.now()
     const late = (await store.backlog()).filter((lane) => lane.oldestDueAt !== null && lane.oldestDueAt < now - UNWORKED_MS)
-    if (late.length === 0) return
+    // Attempts of dead workers that nobody here can lapse: any process that knows the operation would have, at once.
+    const orphans = (await store.orphans(PAGE)).filter((call) => this.#o.registry.get(call.operation) === null)
+    if (late.length === 0 && orphans.length === 0) return
     const alive = (await store.workers()).filter((worker) => !worker.fenced && worker.leaseUntilAt > now)
     const workers = alive.filter((worker) => worker.lanes.length > 0)
     const alerts: Alert[] = []
+    for (const { operation, version } of lanesOf(orphans)) {
+      if (!understands(workers, operation, version)) alerts.push(notUnderstood({ operation, at: now, message: `Attempts of ${operation} were begun by workers that are gone, and no running worker knows the operation. They may have happened; nothing is sent.` }, version))
+    }
     for (const lane of late) {
       const age = durationText(now - (lane.oldestDueAt as number))
       if (workers.length === 0) {
         alerts.push(noWorker({ operation: lane.operation, at: now, message: `Nobody works the calls of ${lane.operation}: the oldest has been due for ${age}, ${lane.open} are open. They wait unharmed.` }))
-      } else if (!workers.some((worker) => worker.lanes.some((known) => known.operation === lane.operation && known.versions.includes(lane.version)))) {
+      } else if (!understands(workers, lane.operation, lane.version)) {
         alerts.push(notUnderstood({ operation: lane.operation, at: now, message: `No running worker understands ${lane.operation} version ${lane.version}: the oldest call has been due for ${age}, ${lane.open} are open. They wait unharmed.` }, lane.version))
       }
     }
@@ -149,4 +167,13 @@ export class Recovery {
 
 function lastWorker(call: Call): string | undefined {
   return call.open.at(-1)?.worker
+}
+
+function understands(workers: readonly WorkerRow[], operation: string, version: number): boolean {
+  return workers.some((worker) => worker.lanes.some((known) => known.operation === operation && known.versions.includes(version)))
+}
+
+function lanesOf(calls: readonly Call[]): readonly { readonly operation: string; readonly version: number }[] {
+  const lanes = new Map(calls.map((call) => [`${call.version} ${call.operation}`, { operation: call.operation, version: call.version }]))
+  return [...lanes.values()]
 }

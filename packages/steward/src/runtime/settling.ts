@@ -2,6 +2,7 @@
  * Calls `onSettled` for ends that were recorded without it: by a process that did not know the operation, or after
  * the handler had thrown. Each runs in a transaction of its own together with the mark that it was told.
  */
+import { isEnd } from '../core/call.ts'
 import { durationText } from '../core/duration.ts'
 import type { Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
@@ -47,8 +48,13 @@ export class Settling {
       if (this.#stopped) return
       const registered = registry.get(due.call.operation)
       if (!registered) continue
+      if (!isEnd(due.call.state)) {
+        // Redriven since: there will be another end to tell of.
+        await store.settleTold(due.call.id, null, 0)
+        continue
+      }
       const told = { ...due.call, rev: due.call.rev + 1, story: [...due.call.story, { at: now, what: 'settled' as const, why: 'the application was told' }] }
-      const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'release', settleDueAt: now }, recorder.inTx(due.call, registered))
+      const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'keep', settleDueAt: now }, recorder.inTx(due.call, registered))
       if (!result.ok || handler === undefined) continue
       const tries = due.tries + 1
       const waitMs = Math.min(LONGEST_WAIT_MS, ROUND_MS * 2 ** Math.min(tries, 20)) * (0.5 + system.random() / 2)
