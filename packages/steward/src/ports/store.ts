@@ -39,6 +39,8 @@ export type CallWrite = {
   readonly control?: ControlWrite
   /** The application is to be told (`onSettled`): keeps a mark until `settled` is written. */
   readonly settleDueAt?: number | null
+  /** Of `writeSettling`: store this write only when the handler ended well, for what is true only then. Other writes ignore it. */
+  readonly onlyIfHandled?: boolean
 }
 
 /** A new call. Joins when (operation, key) exists: open, ended, or pruned. */
@@ -138,6 +140,8 @@ export type Backlog = {
   readonly open: number
   /** Earliest due time among those that wait unleased; `null` when none waits. */
   readonly oldestDueAt: number | null
+  /** Calls that run under a worker that is fenced or unknown: nobody records their end until somebody who knows the operation recovers them. */
+  readonly stuck: number
 }
 
 /** A stored result for `onSettled` that has not been told yet. */
@@ -160,7 +164,7 @@ export interface Store {
   readonly name: string
   open(opening: StoreOpening): Promise<void>
   close(): Promise<void>
-  /** The time that decisions use: max(clock, stored high-water mark), or the database's. Never runs backwards. */
+  /** The time that decisions use: the clock, or the database's, never less than the stored high-water mark. Never runs backwards, and never stands still for long. */
   now(): number
 
   /**
@@ -174,6 +178,13 @@ export interface Store {
    * One `CallWrite` whose commit first runs `inTx` in the same transaction. `handler` is the error the handler ended
    * with; its own statements are undone then, and the mark of `settleDueAt` stays. Without one the mark is cleared in
    * the same transaction. The handler is not run when a guard failed.
+   *
+   * With `onlyIfHandled` a handler's error undoes the whole transaction: nothing of the write is stored, neither call,
+   * alerts nor control, and the mark stays as it was before. The answer is `{ result: { ok: true }, handler }` then,
+   * too: the guards held, and `handler` says that nothing was stored.
+   *
+   * A handler whose statements end the transaction itself, or make its commit impossible, has failed like one that
+   * throws: without `onlyIfHandled` the write is made again in a new transaction, its guards judged anew.
    */
   writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }>
 
@@ -181,8 +192,10 @@ export interface Store {
   claim(query: ClaimQuery): Promise<readonly Call[]>
   /** Gives claimed, certainly unsent calls back. Ignores those that are not the worker's any more. */
   giveBack(lease: Lease, ids: readonly string[]): Promise<void>
+  /** Calls leased to this worker under this epoch, claimed and begun ones, in the order of creation. */
+  leasedTo(lease: Lease, limit: number): Promise<readonly Call[]>
 
-  /** Adds a worker's row, or replaces its lanes when it is there and not fenced. Its side file, where the store has one, is locked until `close` or death. */
+  /** Adds a worker's row, or replaces its lanes when it is there and not fenced. Its side file, where the store has one, is locked until `close` or death, or until the same opening enlists another and this one is fenced. */
   enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void>
   beat(lease: Lease, leaseUntilAt: number): Promise<Beat>
   /** Leaves: gives claims back and removes the row. Begun calls stay leased until they are lapsed by somebody. */
@@ -207,7 +220,13 @@ export interface Store {
   /** The next instant at which an unleased call of these lanes is due; `null` for none. */
   nextDueAt(lanes: readonly Lane[]): Promise<number | null>
 
-  /** Keeps a fact of a key that has no call yet. Answers the call instead, when there is one. */
+  /**
+   * Keeps a fact of a key that has no call yet. Answers the call instead, when there is one. A repetition (see
+   * ports/early-facts.ts) is kept once and never refused.
+   *
+   * Rejects with STEWARD_CALL_NOT_FOUND (`details`: id and end state) when the call's record was pruned, and with
+   * STEWARD_FACT_INVALID when the key keeps too many different facts already; nothing is kept then.
+   */
   keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<{ readonly kept: true } | { readonly kept: false; readonly call: Call }>
 
   controls(): Promise<Controls>
@@ -219,6 +238,7 @@ export interface Store {
   alerts(query: { readonly undeliveredOnly: boolean; readonly limit: number }): Promise<readonly StoredAlert[]>
   alertsDelivered(ids: readonly string[], at: number): Promise<void>
 
+  /** Calls at an end whose mark is due, by due time. A call that is open again has no mark: moving it back cleared it. */
   settlesDue(now: number, limit: number, operations?: readonly string[]): Promise<readonly SettleDue[]>
   /** The handler ran (`dueAt: null`), or is to run again then. */
   settleTold(id: string, dueAt: number | null, tries: number): Promise<void>

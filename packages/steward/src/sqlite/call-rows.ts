@@ -188,7 +188,7 @@ export class CallRows {
     this.#sql.update.run(...updated(flat, from, keep ? (row['worker'] as Cell) : null, keep ? (row['epoch'] as Cell) : null), seq)
   }
 
-  /** A corrected end stays where it is; a redriven call goes back among the open ones, unleased. */
+  /** A corrected end stays where it is; a redriven call goes back among the open ones, unleased and unmarked: there will be another end to tell of. */
   #fromEnded(tx: Transaction, flat: Flat, from: number, row: Row): void {
     const cell = (at: number): Cell => flat[from + at] as Cell
     const seq = row['seq'] as number
@@ -198,6 +198,7 @@ export class CallRows {
     }
     const { place = null } = JSON.parse(cell(W.body) as string) as { place?: number }
     this.#sql.dropEnded.run(seq)
+    tx.markSettle(seq, null, 0)
     this.#sql.open.run(seq, tx.namespace, cell(W.operation), cell(W.version), cell(W.priority), cell(W.dueAt), cell(W.limitAt), cell(W.expiresAt), cell(W.giveUpAt),
       row['grp'] as Cell, place, cell(W.state), cell(W.rev), cell(W.generation), cell(W.encryptionKeyId), null, null, cell(W.body))
     tx.count(cell(W.operation) as string, cell(W.version) as number, 1)

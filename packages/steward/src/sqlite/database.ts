@@ -4,13 +4,14 @@
  * Of two processes that open a new file at once one gets the write lock and migrates; the other waits for the lock
  * and finds it done. Whatever breaks off here leaves the file as it was: every step is one transaction.
  */
-import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { type Dialect, META, type Migration, MIGRATIONS, SCHEMA_VERSION } from '../store-sql/migrations.ts'
 import { blockFor } from './clock.ts'
 import type { ThreadData } from './protocol.ts'
-import { isBusy, StoreRefusal } from './refusals.ts'
+import { isBusy, isNoDatabase, StoreRefusal } from './refusals.ts'
 
 const DIALECT: Dialect = { whole: 'INTEGER', serial: 'INTEGER PRIMARY KEY', tableEnd: ' STRICT', keyedTableEnd: ' STRICT, WITHOUT ROWID' }
 
@@ -66,14 +67,25 @@ function checkLocation(path: string): void {
   checkHeader(path)
 }
 
-/** The log of a damaged file is never touched: SQLite would empty it first and complain later. */
+/**
+ * The log of a damaged file is never touched: an opening for writing would empty it first and complain later, an
+ * immutable one reads the first page and looks at no log.
+ *
+ * SQLite itself reads the file, never a descriptor of our own: POSIX drops every lock that the process holds on a file
+ * when any descriptor of it is closed, and another program could then take the store for unused and delete the log of
+ * another opening. SQLite knows all its descriptors of the process and closes none while a lock is held.
+ */
 function checkHeader(path: string): void {
-  const file = openSync(path, 'r')
-  const header = Buffer.alloc(16)
-  const length = readSync(file, header, 0, 16, 0)
-  closeSync(file)
-  if (length > 0 && header.toString('latin1') !== 'SQLite format 3\0') {
-    throw new StoreRefusal('STEWARD_STORE_CORRUPT', `${path} is damaged or is not an SQLite database: it begins with ${JSON.stringify(header.subarray(0, length).toString('latin1'))}. Nothing was changed. Keep a copy of the file with its -wal, then restore a backup, or name another path.`, { path })
+  const url = pathToFileURL(path)
+  url.searchParams.set('immutable', '1')
+  const file = new DatabaseSync(url, { readOnly: true, timeout: 0 })
+  try {
+    file.prepare('PRAGMA schema_version').get()
+  } catch (error) {
+    // Anything else may be another process at work, whom this look does not wait for: the opening proper will tell.
+    if (isNoDatabase(error)) throw new StoreRefusal('STEWARD_STORE_CORRUPT', `${path} is damaged or is not an SQLite database: it does not begin as one. Nothing was changed. Keep a copy of the file with its -wal, then restore a backup, or name another path.`, { path })
+  } finally {
+    file.close()
   }
 }
 

@@ -18,6 +18,9 @@ import { Transaction } from './transaction.ts'
 
 export type EngineOptions = { readonly path: string; readonly busyMs: number; readonly commitDelayMs: number; readonly failpoints: Failpoints | null }
 
+/** Messages that one transaction takes: those that came first must not wait for ever. */
+const MESSAGES_PER_COMMIT = 8
+
 /** What one caller asked for; `slot` is where its answer goes. */
 type RowsJob = { readonly kind: 'insert' | 'write'; readonly flat: Flat; readonly from: number; readonly to: number; readonly into: Answer[]; readonly slot: number }
 type RequestJob = { readonly kind: 'change' | 'read'; readonly what: string; readonly given: unknown; readonly into: Answer[]; readonly slot: number }
@@ -25,6 +28,7 @@ type Job = RowsJob | RequestJob
 
 type Run = (tx: Transaction | null, given: unknown) => unknown
 
+// eslint-disable-next-line max-lines-per-function -- a closure over one connection, of nine short functions
 export function engine(parts: Parts, options: EngineOptions) {
   const { db } = parts.shared
   const changes = changing(parts) as Readonly<Record<string, Run>>
@@ -32,12 +36,27 @@ export function engine(parts: Parts, options: EngineOptions) {
   const totalChanges = db.prepare('SELECT total_changes() AS n')
   let mark = Number(parts.shared.meta.get(META.time))
 
-  function work(messages: readonly Message[]): Reply[] {
-    const now = messages.reduce((latest, message) => Math.max(latest, message.now), mark)
-    const answers = messages.map((): Answer[] => [])
-    const jobs = messages.flatMap((message, at) => jobsOf(message, answers[at] as Answer[], changes))
-    const changed = commit(jobs.filter((job) => job.kind !== 'read'), now)
-    for (const job of jobs) if ('what' in job && job.kind === 'read') job.into[job.slot] = answerRead(job)
+  /** @param arrived a message that came in meanwhile: it joins the transaction that is about to be committed. */
+  function work(first: readonly Message[], arrived: () => Message | undefined = () => undefined): Reply[] {
+    const messages: Message[] = []
+    const answers: Answer[][] = []
+    const questions: RequestJob[] = []
+    const taken = (message: Message): Job[] => {
+      const into: Answer[] = []
+      messages.push(message)
+      answers.push(into)
+      return jobsOf(message, into, changes).filter((job) => {
+        if (job.kind === 'read') questions.push(job)
+        return job.kind !== 'read'
+      })
+    }
+    const jobs = first.flatMap(taken)
+    const now = first.reduce((latest, message) => Math.max(latest, message.now), mark)
+    const changed = commit(jobs, now, () => {
+      const message = messages.length < MESSAGES_PER_COMMIT ? arrived() : undefined
+      return message && taken(message)
+    })
+    for (const job of questions) job.into[job.slot] = answerRead(job)
     return messages.map((message, at) => {
       const all = answers[at] as Answer[]
       return { n: message.n, mark, changed, answers: all.every((answer) => answer === 0) ? 0 : all }
@@ -53,14 +72,17 @@ export function engine(parts: Parts, options: EngineOptions) {
   }
 
   /** @returns whether anything was stored. */
-  function commit(jobs: readonly Job[], now: number): boolean {
+  function commit(jobs: Job[], now: number, joining: () => readonly Job[] | undefined = () => undefined): boolean {
     if (jobs.length === 0) return false
     let during: 'statement' | 'commit' = 'statement'
     try {
       patiently(options.busyMs, () => db.exec('BEGIN IMMEDIATE'))
       const before = totalChanges.get()?.['n']
       const tx = new Transaction(parts.shared, now)
-      for (const job of jobs) job.into[job.slot] = run(tx, job)
+      for (let done = 0, more: readonly Job[] | undefined = []; more !== undefined; more = joining()) {
+        jobs.push(...more)
+        for (; done < jobs.length; done++) (jobs[done] as Job).into[(jobs[done] as Job).slot] = run(tx, jobs[done] as Job)
+      }
       const wrote = totalChanges.get()?.['n'] !== before
       mark = Math.max(mark, tx.beforeCommit(wrote))
       during = 'commit'

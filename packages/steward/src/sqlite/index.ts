@@ -10,7 +10,7 @@ import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
 import type { Backlog, Beat, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import { recordDecoder } from '../store-sql/record.ts'
-import { machineClock } from './clock.ts'
+import { machineClock, machineTicks, StoreClock } from './clock.ts'
 import { openWorkers } from './open-workers.ts'
 import { type Flat, flattenWrite, type RowAnswer } from './protocol.ts'
 import type { RequestName, Requests } from './requests.ts'
@@ -27,6 +27,8 @@ export type SqliteOptions = {
   readonly settleMs?: number
   /** The clock behind `now()`; tests move it. Default: the machine's. */
   readonly clock?: () => number
+  /** Milliseconds since some start, by which time goes on while the clock is behind the stored mark. Default: the machine's, or none (time stands still) beside a `clock`. */
+  readonly ticks?: () => number
   /** Tests only: named points at which the process kills itself; also by STEWARD_FAILPOINTS. See ports/failpoints.ts. */
   readonly failpoints?: string
   /** Tests only: milliseconds added to each commit, as a slow disk would. */
@@ -56,23 +58,25 @@ class SqliteStore implements Store {
   readonly #listeners = new Set<() => void>()
   #link: ThreadLink | null = null
   #decode: (body: string) => Call = recordDecoder('')
-  #latest = 0
+  readonly #clock: StoreClock
   #settling: Promise<unknown> = Promise.resolve()
 
   constructor(path: string, options: SqliteOptions) {
     this.#path = resolve(path)
     this.name = `sqlite ${path}`
     this.#options = options
+    this.#clock = new StoreClock(options.clock ?? machineClock, options.ticks ?? (options.clock ? () => 0 : machineTicks))
   }
 
   async open(opening: StoreOpening): Promise<void> {
     invariant(this.#link === null, `${this.name} was opened twice`)
     const { busyMs = 10_000, settleMs = SETTLE_MS, commitDelayMs = 0, maxPages = 0, failpoints = process.env['STEWARD_FAILPOINTS'] ?? '' } = this.#options
     this.#decode = recordDecoder(opening.namespace)
+    this.#clock.notice = opening.notice
     const link = new ThreadLink({ path: this.#path, namespace: opening.namespace, now: this.now(), busyMs, settleMs, commitDelayMs, maxPages, failpoints }, {
       hint: () => this.#listeners.forEach((listener) => listener()),
       notice: opening.notice,
-      mark: (mark) => { this.#latest = Math.max(this.#latest, mark) },
+      mark: (mark) => this.#clock.reach(mark),
     }, () => this.now())
     this.#link = link
     try {
@@ -93,8 +97,7 @@ class SqliteStore implements Store {
   }
 
   now(): number {
-    this.#latest = Math.max(this.#latest, (this.#options.clock ?? machineClock)())
-    return this.#latest
+    return this.#clock.now()
   }
 
   async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
@@ -134,7 +137,7 @@ class SqliteStore implements Store {
     flattenWrite(flat, write)
     const settleMs = this.#options.settleMs ?? SETTLE_MS
     const talk = conversation(link, inTx, `call ${write.call.id}`, settleMs)
-    const settled = await link.settle({ flat, now: this.now(), settleMs })
+    const settled = await link.settle({ flat, now: this.now(), settleMs, onlyIfHandled: write.onlyIfHandled === true })
     const handler = await talk.over(settled)
     if (settled.refusal) throw errorOf(settled.refusal)
     if (settled.row) return { result: this.#result(settled.row) as WriteResult }
@@ -147,12 +150,16 @@ class SqliteStore implements Store {
   async giveBack(lease: Requests['leave'], ids: readonly string[]): Promise<void> {
     if (ids.length > 0) await this.#ask('giveBack', { lease, ids })
   }
+  async leasedTo(lease: Requests['leave'], limit: number): Promise<readonly Call[]> {
+    return this.#calls(await this.#ask('leasedTo', { lease, limit }))
+  }
 
   readonly #enlisted = new Set<string>()
   async enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void> {
     openWorkers.add(this.#path, row.worker)
     this.#enlisted.add(row.worker)
-    await this.#ask('enlist', row)
+    // A worker that lost its lease comes back under a new name: what it was is fenced, and its file proves nothing more.
+    for (const gone of (await this.#ask('enlist', row)) as string[]) this.#forget(gone)
   }
   async beat(lease: Requests['leave'], leaseUntilAt: number): Promise<Beat> {
     return (await this.#ask('beat', { lease, leaseUntilAt })) as Beat
@@ -160,8 +167,11 @@ class SqliteStore implements Store {
   async leave(lease: Requests['leave']): Promise<void> {
     await this.#ask('leave', lease)
     this.#open().tell({ letGo: lease.worker })
-    openWorkers.remove(this.#path, lease.worker)
-    this.#enlisted.delete(lease.worker)
+    this.#forget(lease.worker)
+  }
+  #forget(worker: string): void {
+    openWorkers.remove(this.#path, worker)
+    this.#enlisted.delete(worker)
   }
   async workers(): Promise<readonly WorkerRow[]> {
     return (await this.#ask('workers', null)) as WorkerRow[]

@@ -24,9 +24,8 @@ export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType
   const counts = db.prepare('SELECT operation, version, open FROM steward_count WHERE namespace = ? AND open > 0 ORDER BY operation, version')
   const alertRows = db.prepare('SELECT body, delivered_at FROM steward_alert ORDER BY seq DESC LIMIT ?')
   const undelivered = db.prepare('SELECT body, delivered_at FROM steward_alert WHERE delivered_at IS NULL ORDER BY seq LIMIT ?')
-  const settles = db.prepare(`SELECT s.due_at, s.tries, coalesce(e.body, o.body) || char(10) || k.input AS body FROM steward_settle AS s JOIN steward_key AS k ON k.seq = s.seq
-    LEFT JOIN steward_ended AS e ON e.seq = s.seq LEFT JOIN steward_open AS o ON o.seq = s.seq
-    WHERE s.due_at <= ? AND ${known('k')} AND coalesce(e.body, o.body) IS NOT NULL ORDER BY s.due_at, s.seq LIMIT ?`)
+  const settles = db.prepare(`SELECT s.due_at, s.tries, e.body || char(10) || k.input AS body FROM steward_settle AS s CROSS JOIN steward_key AS k ON k.seq = s.seq CROSS JOIN steward_ended AS e ON e.seq = s.seq
+    WHERE s.due_at <= ? AND ${known('k')} ORDER BY s.due_at, s.seq LIMIT ?`)
   const prunable = db.prepare(`SELECT ${RECORD} FROM steward_ended AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM steward_settle AS s WHERE s.seq = t.seq) ORDER BY ended_at LIMIT ?`)
 
   function list(query: ListQuery): string[] {
@@ -42,11 +41,13 @@ export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType
   return {
     list,
     overdue: (now: number, limit: number, operations: Operations): string[] => overdueRows.all(now, ...names(operations), limit).map((row) => row['body'] as string),
-    backlog: (): Backlog[] => counts.all(namespace).map((row) => ({
+    /** @param stuck of calls that run under no living worker. */
+    backlog: (stuck: readonly { operation: string; version: number; n: number }[]): Backlog[] => counts.all(namespace).map((row) => ({
       operation: row['operation'] as string,
       version: row['version'] as number,
       open: row['open'] as number,
       oldestDueAt: lanes.oldestDueAt(row['operation'] as string, row['version'] as number),
+      stuck: stuck.find((one) => one.operation === row['operation'] && one.version === row['version'])?.n ?? 0,
     })),
     alerts: (undeliveredOnly: boolean, limit: number): object[] =>
       (undeliveredOnly ? undelivered : alertRows).all(limit).map((row) => ({ ...(JSON.parse(row['body'] as string) as object), deliveredAt: row['delivered_at'] })),

@@ -4,6 +4,7 @@ import type { Refusal } from './protocol.ts'
 
 /** Primary result codes of SQLite (https://www.sqlite.org/rescode.html). */
 const SQLITE = { busy: 5, locked: 6, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const
+const CONSTRAINT = 19
 
 /** The primary result code of an error thrown by node:sqlite; 0 for anything else. */
 export function resultCode(error: unknown): number {
@@ -14,6 +15,14 @@ export function resultCode(error: unknown): number {
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
   return code === SQLITE.busy || code === SQLITE.locked
+}
+
+export function isNoDatabase(error: unknown): boolean {
+  return resultCode(error) === SQLITE.notadb
+}
+
+export function isConstraint(error: unknown): boolean {
+  return resultCode(error) === CONSTRAINT
 }
 
 /** Whether the error is about the database as a whole, rather than about one statement's values. */

@@ -1,6 +1,7 @@
 /** Requests other than inserts and writes: what each does, and whether it belongs in the shared transaction. */
 import type { Alert } from '../core/alert.ts'
 import type { ClaimQuery, ControlWrite, EarlyFact, Lane, Lease, ListQuery, WorkerRow } from '../ports/store.ts'
+import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallRows } from './call-rows.ts'
 import { applyControl, readControls } from './control-rows.ts'
@@ -15,6 +16,7 @@ import type { workerRows } from './worker-rows.ts'
 export type Requests = {
   claim: ClaimQuery
   giveBack: { lease: Lease; ids: readonly string[] }
+  leasedTo: { lease: Lease; limit: number }
   enlist: Omit<WorkerRow, 'fenced'>
   beat: { lease: Lease; leaseUntilAt: number }
   leave: Lease
@@ -86,17 +88,26 @@ export function changing({ shared, calls, lanes, workers }: Parts): InTransactio
 
 function keepsEarlyFact(shared: Prepared, calls: CallRows) {
   const add = shared.db.prepare('INSERT INTO steward_early_fact (namespace, operation, key, body) VALUES (?, ?, ?, ?)')
+  const waiting = shared.db.prepare('SELECT seq, body FROM steward_early_fact WHERE namespace = ? AND operation = ? AND key = ? ORDER BY seq')
+  const replace = shared.db.prepare('UPDATE steward_early_fact SET body = ? WHERE seq = ?')
   return (tx: Transaction, { operation, key, fact }: Requests['keepEarlyFact']): object => {
     const known = calls.keyOf(shared.namespace, operation, key)
     const body = known === undefined ? null : calls.bodyAt(known['seq'] as number)
     if (body !== null) return { kept: false, call: body }
-    const text = JSON.stringify(fact)
-    const kept = calls.factsOf(shared.namespace, operation, key)
-    if (kept.includes(text)) return { kept: true }
+    if (known !== undefined) {
+      throw new StoreRefusal('STEWARD_CALL_NOT_FOUND', prunedText(operation, key, known['id'] as string, known['state'] as string), { operation, key, id: known['id'], state: known['state'] })
+    }
+    const kept = waiting.all(shared.namespace, operation, key)
+    for (const row of kept) {
+      const joined = joinEarlyFacts(JSON.parse(row['body'] as string) as EarlyFact, fact)
+      if (joined === null) continue
+      replace.run(JSON.stringify(joined), row['seq'] as number)
+      return { kept: true }
+    }
     if (kept.length >= LIMITS.factsPerCall) {
       throw new StoreRefusal('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
     }
-    add.run(shared.namespace, operation, key, text)
+    add.run(shared.namespace, operation, key, JSON.stringify(fact))
     tx.earlyFactsChanged()
     return { kept: true }
   }
@@ -121,6 +132,7 @@ function prunes(shared: Prepared, calls: CallRows) {
 export function reading({ shared, calls, lanes, workers, questions }: Parts): Outside {
   return {
     workers: () => workers.read(),
+    leasedTo: ({ lease, limit }) => workers.leasedTo(lease, limit),
     get: (id) => calls.bodyOf(id),
     find: ({ operation, key }) => {
       const known = calls.keyOf(shared.namespace, operation, key)
@@ -129,7 +141,7 @@ export function reading({ shared, calls, lanes, workers, questions }: Parts): Ou
     getMany: (ids) => ids.map((id) => calls.bodyOf(id)).filter((body) => body !== null),
     list: (query) => questions.list(query),
     overdue: ({ now, limit, operations }) => questions.overdue(now, limit, operations),
-    backlog: () => questions.backlog(),
+    backlog: () => questions.backlog(workers.stuck()),
     nextDueAt: (given) => lanes.nextDueAt(given),
     controls: () => readControls(shared.db, shared.meta),
     alerts: ({ undeliveredOnly, limit }) => questions.alerts(undeliveredOnly, limit),

@@ -49,7 +49,9 @@ export function conversation(link: ThreadLink, inTx: SettleInTx, what: string, s
       link.onSettleRemark = null
       for (const one of asked.splice(0)) one.reject(overError())
       if (settled.ended === 'late') return new Error(`onSettled of ${what} took longer than ${settleMs} ms. Its own statements were undone; the call's end is recorded, and onSettled runs again later`)
-      return ran
+      const threw = await ran
+      if (settled.ended === 'lost') return threw ?? new Error(`onSettled of ${what} ended the transaction with a statement of its own (OR ROLLBACK, RAISE(ROLLBACK), a deferred constraint or a full disk). Its statements were undone; onSettled runs again later`)
+      return threw
     },
   }
 }

@@ -40,6 +40,7 @@ export function sideFilesOf(path: string) {
       held.clear()
     },
     remove,
+    held: (): readonly string[] => [...held.keys()],
     provesDeath(worker: string): boolean {
       if (held.has(worker)) return false
       let probe: DatabaseSync | null = null

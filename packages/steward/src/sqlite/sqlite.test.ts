@@ -1,14 +1,15 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { EventEmitter, once } from 'node:events'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
-import { changed, enlist, ended, inserting, put, START, World } from '../testing/conformance/world.ts'
+import { alert, changed, enlist, ended, inserting, put, START, World } from '../testing/conformance/world.ts'
 import { sqlite, type SqliteOptions } from './index.ts'
+import { openWorkers } from './open-workers.ts'
 
 const FIXTURE = join(import.meta.dirname, 'child.fixture.ts')
 const asRoot = process.getuid?.() === 0
@@ -44,9 +45,15 @@ function child(what: string, more: string, env: Record<string, string> = {}) {
   children.push(started)
   const lines: Record<string, unknown>[] = []
   const reader = createInterface({ input: started.stdout })
-  reader.on('line', (line) => lines.push(JSON.parse(line)))
+  // The child's clock is the machine's; that it is behind the store's is a notice, and no news here.
+  const news = new EventEmitter()
+  reader.on('line', (line) => {
+    const said = JSON.parse(line) as Record<string, unknown>
+    lines.push(said)
+    if (!('notice' in said)) news.emit('said')
+  })
   const over = Promise.all([once(started, 'exit'), once(reader, 'close')]).then(([[code, signal]]) => ({ code: code as number | null, signal: signal as string | null, lines }))
-  return { process: started, firstLine: once(reader, 'line'), over, lines }
+  return { process: started, firstLine: once(news, 'said'), over, lines }
 }
 
 describe('opening', () => {
@@ -111,6 +118,34 @@ describe('opening', () => {
     await opened.pop()?.close()
     setMeta('schema_needs', 2)
     await expect(open()).rejects.toMatchObject({ code: 'STEWARD_STORE_NEWER', details: { version: 2, needs: 2, known: 1 } })
+  })
+
+  it.skipIf(process.platform !== 'linux')('keeps the locks of one opening when the same process opens the file again, or is refused it (only Linux lists locks)', async () => {
+    const locks = (): number => readFileSync('/proc/locks', 'utf8').split('\n').filter((line) => line.includes(`:${statSync(path).ino} `)).length
+    const first = await open()
+    await put(first, world.call())
+    expect(locks()).toBe(1)
+    await put(await open(), world.call())
+    expect(locks()).toBe(1)
+    await expect(sqlite(path).open({ namespace: 'another', notice: () => undefined })).rejects.toThrow('STEWARD_NAMESPACE_CHANGED')
+    await (opened.pop() as Store).close()
+    expect(locks()).toBe(1)
+    await first.close()
+    expect(locks()).toBe(0)
+  })
+
+  it('keeps the log of one opening when the same process opens the file again: another program cannot take the log away', async () => {
+    const look = "const db = new (require('node:sqlite').DatabaseSync)(process.argv[1]); console.log(db.prepare('SELECT count(*) AS n FROM steward_key').get().n); db.close()"
+    const otherProgram = (): number => Number(execFileSync(process.execPath, ['-e', look, path]).toString())
+    const [first, second] = [await open(), await open()]
+    await put(first, world.call())
+    expect([otherProgram(), existsSync(`${path}-wal`)]).toEqual([1, true])
+    await put(second, world.call())
+    await put(first, world.call())
+    await expect(open({}, join(folder, 'none', 'steward.db'))).rejects.toThrow('STEWARD_STORE_LOCATION')
+    await (opened.pop() as Store).close()
+    expect([otherProgram(), existsSync(`${path}-wal`)]).toEqual([3, true])
+    expect((await first.list({ limit: 10 })).length).toBe(3)
   })
 
   it('shares its file with tables of the application', async () => {
@@ -208,6 +243,19 @@ describe('group commit', () => {
     await put(store, world.call())
   })
 
+  it('lets go of a fenced worker\'s file when the same opening enlists a new one', async () => {
+    const store = await open()
+    const elsewhere = await open()
+    await enlist(store, 'w1')
+    await enlist(store, 'w2', 1, START + 1e9)
+    expect([existsSync(`${path}-worker-w1`), existsSync(`${path}-worker-w2`)]).toEqual([true, true])
+    await elsewhere.fenceDead(START + 60_000, null)
+    expect(existsSync(`${path}-worker-w1`)).toBe(true)
+    await enlist(store, 'w3')
+    expect([existsSync(`${path}-worker-w1`), existsSync(`${path}-worker-w2`), existsSync(`${path}-worker-w3`)]).toEqual([false, true, true])
+    expect(openWorkers.of(path).slice().sort()).toEqual(['w2', 'w3'])
+  })
+
   it('leaves nothing behind that keeps a process alive or a directory dirty', async () => {
     const store = await open()
     await enlist(store, 'w1')
@@ -218,7 +266,55 @@ describe('group commit', () => {
   })
 })
 
+describe('time', () => {
+  const DAY = 86_400_000
+
+  it('goes on by the monotonic clock after one reading far ahead, and says so once', async () => {
+    let ticks = 500
+    const notices: string[] = []
+    const store = sqlite(path, { clock: () => now, ticks: () => ticks })
+    await store.open({ namespace: 'default', notice: (text) => notices.push(text) })
+    opened.push(store)
+    now = START + DAY
+    expect(store.now()).toBe(START + DAY)
+    now = START + 10
+    expect(store.now()).toBe(START + DAY)
+    ticks += 1_500.7
+    now += 1_500
+    expect(store.now()).toBe(START + DAY + 1_500)
+    await put(store, world.call())
+    ticks += 1
+    expect(store.now()).toBe(START + DAY + 1_501)
+    expect(notices).toEqual([expect.stringContaining('is 86400 s behind')])
+    now = START + 2 * DAY
+    expect(store.now()).toBe(START + 2 * DAY)
+    now -= 999
+    ticks += 999
+    expect(store.now()).toBe(START + 2 * DAY)
+  })
+
+  it('goes on from a mark that another opening wrote, without counting the same time twice', async () => {
+    let ticks = 0
+    const ahead = await open({ clock: () => START + DAY })
+    await put(ahead, world.call())
+    const store = await open({ ticks: () => ticks })
+    expect(store.now()).toBe(START + DAY)
+    ticks = 5_000
+    const further = await open({ clock: () => START + DAY + 5_000 })
+    await put(further, world.call())
+    await put(store, world.call())
+    expect(store.now()).toBe(START + DAY + 5_000)
+    ticks = 5_001
+    expect(store.now()).toBe(START + DAY + 5_001)
+  })
+})
+
 describe('settling in the recording transaction', () => {
+  async function stored(store: Store) {
+    const call = world.call()
+    await put(store, call)
+    return call
+  }
   async function waiting(options: SqliteOptions = {}) {
     const store = await open(options)
     const call = world.call()
@@ -260,6 +356,55 @@ describe('settling in the recording transaction', () => {
     })
     expect(settled.handler).toMatchObject({ message: expect.stringContaining('belongs to the store') })
     expect([orders(), (await store.get(call.id))?.state]).toEqual([[], 'succeeded'])
+    done()
+  })
+
+  it('runs nothing more when a statement ended the transaction, and records the end without the handler', async () => {
+    const { store, call, end, orders, done } = await waiting()
+    await store.writeSettling(ended(await stored(store), 'succeeded'), async (tx) => void (await tx.run("INSERT INTO orders VALUES ('o_1', 1)")))
+    const refused: string[] = []
+    const settled = await store.writeSettling({ ...end, alerts: [alert('a1')] }, async (tx) => {
+      await tx.run("INSERT INTO orders VALUES ('o_2', 1)")
+      await tx.run("INSERT OR ROLLBACK INTO orders VALUES ('o_1', 2)").catch(() => undefined)
+      await tx.run("INSERT INTO orders VALUES ('o_3', 1)").catch((error: Error) => refused.push(error.message))
+    })
+    expect(refused).toEqual([expect.stringContaining('an earlier statement ended the transaction')])
+    expect(settled).toEqual({ result: { ok: true }, handler: expect.objectContaining({ message: expect.stringContaining('ended the transaction with a statement of its own') }) })
+    expect(orders()).toEqual([{ id: 'o_1', paid: 1 }])
+    expect([await store.get(call.id), await store.settlesDue(START, 2), (await store.alerts({ undeliveredOnly: true, limit: 9 })).length]).toEqual([end.call, [{ call: end.call, dueAt: START, tries: 0 }], 1])
+    await put(store, world.call())
+    done()
+  })
+
+  it('answers with the handler\'s own error when a trigger rolled everything back', async () => {
+    const { store, call, end, orders, done } = await waiting()
+    await store.writeSettling(ended(await stored(store), 'succeeded'), async (tx) => void (await tx.run("CREATE TRIGGER no BEFORE INSERT ON orders BEGIN SELECT RAISE(ROLLBACK, 'not today'); END")))
+    const settled = await store.writeSettling(end, async (tx) => void (await tx.run("INSERT INTO orders VALUES ('o_1', 1)")))
+    expect(settled).toEqual({ result: { ok: true }, handler: expect.objectContaining({ message: 'not today' }) })
+    expect([orders(), await store.get(call.id)]).toEqual([[], end.call])
+    done()
+  })
+
+  it('records the end without the handler when its statements forbid the commit', async () => {
+    const { store, call, end, orders, done } = await waiting()
+    await store.writeSettling(ended(await stored(store), 'succeeded'), async (tx) => void (await tx.run('CREATE TABLE lines (id TEXT REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED)')))
+    const settled = await store.writeSettling(end, async (tx) => void (await tx.run("INSERT INTO lines VALUES ('o_9')")))
+    expect(settled).toEqual({ result: { ok: true }, handler: expect.objectContaining({ message: expect.stringContaining('a deferred constraint') }) })
+    expect([orders(), await store.get(call.id), (await store.settlesDue(START, 2)).length]).toEqual([[], end.call, 1])
+    done()
+  })
+
+  it('stores nothing of a write that is only true when handled, however the handler fails', async () => {
+    const { store, call, orders, done } = await waiting({ settleMs: 40 })
+    const end = ended(call, 'succeeded', { settleDueAt: START })
+    await store.write([end])
+    const told = changed(end.call, { reason: 'told' }, { settleDueAt: START + 9, onlyIfHandled: true })
+    for (const sql of ['INSERT INTO nowhere VALUES (1)', "INSERT OR ROLLBACK INTO orders VALUES ('o_1', 1), ('o_1', 2)"]) {
+      expect(await store.writeSettling(told, async (tx) => void (await tx.run(sql)))).toEqual({ result: { ok: true }, handler: expect.any(Error) })
+      expect(await store.settlesDue(START, 2)).toEqual([{ call: end.call, dueAt: START, tries: 0 }])
+    }
+    expect((await store.writeSettling(told, () => Promise.race<void>([]))).handler).toMatchObject({ message: expect.stringContaining('longer than 40 ms') })
+    expect([orders(), await store.get(call.id)]).toEqual([[], end.call])
     done()
   })
 

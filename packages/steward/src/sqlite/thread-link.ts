@@ -8,14 +8,17 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { type ErrorCode, invariant, StewardError } from '../core/errors.ts'
 import { type Answer, flattenInsert, flattenWrite, type Flat, type Refusal, type Remark, type Reply, type RowAnswer, type ThreadData } from './protocol.ts'
 import type { CallWrite, InsertWrite } from '../ports/store.ts'
-import type { SettleRequest } from './settling-thread.ts'
+import type { Ended, SettleRequest } from './settling-thread.ts'
 
-/** One being committed, one waiting at the thread's door: the thread never idles between two. */
-const MESSAGES_UNDER_WAY = 2
+/** What comes while a transaction is open joins it, so the main thread prepares the next rows while the thread stores these. */
+const MESSAGES_UNDER_WAY = 4
+
+/** The thread's garbage is young and small: a larger nursery would only stay resident. */
+const YOUNG_MB = 16
 
 type Waiting = { readonly resolve: (answer: Exclude<Answer, { refusal: Refusal }>) => void; readonly reject: (error: Error) => void }
 type Under = { readonly waiting: readonly Waiting[] }
-export type Settled = { readonly row: Readonly<Record<string, unknown>> | null; readonly ended?: 'done' | 'undo' | 'late'; readonly refusal?: Refusal }
+export type Settled = { readonly row: Readonly<Record<string, unknown>> | null; readonly ended?: Ended; readonly refusal?: Refusal }
 type FromThread = Reply | Remark | { readonly opened: boolean; readonly mark?: number; readonly refusal?: Refusal } | { readonly closed: true } | { readonly n: number; readonly settled: Settled }
 
 export type LinkEvents = { readonly hint: () => void; readonly notice: (text: string) => void; readonly mark: (mark: number) => void }
@@ -60,7 +63,7 @@ export class ThreadLink {
     port1.unref()
     // Beside this file, as source or as emitted JavaScript.
     const entry = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
-    this.#thread = new Worker(entry, { workerData: { ...data, signal, settlePort: port2 }, transferList: [port2], stdin: false })
+    this.#thread = new Worker(entry, { workerData: { ...data, signal, settlePort: port2 }, transferList: [port2], stdin: false, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
     this.#thread.on('message', (said: FromThread) => this.#hear(said))
     this.#thread.on('error', (error) => this.#lose(error instanceof Error ? error.message : String(error)))
     this.#thread.on('exit', (code) => this.#lose(`it ended with code ${code}`))

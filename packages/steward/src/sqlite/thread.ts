@@ -52,22 +52,33 @@ function start(port: MessagePort, data: Given): number {
     }
   }
 
+  /** Taken from the port while a transaction was open, and of another kind: its turn comes next. */
+  let ahead: Told | undefined
+
   port.on('message', (first: Told) => {
-    const batch: Message[] = []
-    for (let told: Told | undefined = first; told !== undefined; told = receiveMessageOnPort(port)?.message as Told | undefined) {
-      if ('inserts' in told) batch.push(told)
-      else {
-        serve(batch.splice(0))
-        obey(told)
-      }
+    for (let told: Told | undefined = first; told !== undefined; told = next()) {
+      if ('inserts' in told) serve(told)
+      else obey(told)
     }
-    serve(batch)
   })
 
-  function serve(batch: readonly Message[]): void {
-    if (batch.length === 0) return
+  function next(): Told | undefined {
+    const told = ahead ?? (receiveMessageOnPort(port)?.message as Told | undefined)
+    ahead = undefined
+    return told
+  }
+
+  /** Another message of work, if one has come; whatever else has come keeps its place. */
+  function arrived(): Message | undefined {
+    const told = next()
+    if (told === undefined || 'inserts' in told) return told
+    ahead = told
+    return undefined
+  }
+
+  function serve(message: Message): void {
     let changed = false
-    for (const reply of work.work(batch)) {
+    for (const reply of work.work([message], arrived)) {
       changed ||= reply.changed
       port.postMessage(reply)
     }

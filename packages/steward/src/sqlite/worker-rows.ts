@@ -20,6 +20,7 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
     ON CONFLICT (worker) DO UPDATE SET beat_at = excluded.beat_at, lease_until_at = excluded.lease_until_at, lanes = excluded.lanes WHERE fenced = 0 AND epoch = excluded.epoch`)
   const beatRow = db.prepare('UPDATE steward_worker SET beat_at = max(beat_at, ?), lease_until_at = max(lease_until_at, ?) WHERE worker = ? AND epoch = ? AND fenced = 0')
   const fence = db.prepare('UPDATE steward_worker SET fenced = 1 WHERE worker = ? AND epoch = ?')
+  const live = db.prepare('SELECT 1 FROM steward_worker WHERE worker = ? AND fenced = 0')
   const drop = db.prepare('DELETE FROM steward_worker WHERE worker = ? AND epoch = ?')
   const dropOld = db.prepare('DELETE FROM steward_worker WHERE fenced = 1 AND beat_at < ?')
   const giveBackOne = db.prepare("UPDATE steward_open SET worker = NULL, epoch = NULL WHERE seq = (SELECT seq FROM steward_key WHERE id = ?) AND worker = ? AND epoch = ? AND state <> 'running'")
@@ -27,7 +28,9 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
   // Few rows are leased; a planner without statistics would rather walk over all that wait.
   const lost = `FROM steward_open AS o INDEXED BY steward_open_lease WHERE o.worker IS NOT NULL AND NOT EXISTS (SELECT 1 FROM steward_worker AS w WHERE w.worker = o.worker AND w.epoch = o.epoch AND w.fenced = 0)`
   const freeLost = db.prepare(`UPDATE steward_open SET worker = NULL, epoch = NULL WHERE seq IN (SELECT o.seq ${lost} AND o.state <> 'running')`)
+  const stuckRows = db.prepare(`SELECT o.operation, o.version, count(*) AS n ${lost} AND o.state = 'running' GROUP BY o.operation, o.version`)
   const orphaned = db.prepare(`SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body ${lost} AND o.state = 'running' AND ${known('o')} ORDER BY o.seq LIMIT ?`)
+  const leased = db.prepare('SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body FROM steward_open AS o INDEXED BY steward_open_lease WHERE o.worker IS NOT NULL AND o.worker = ? AND o.epoch = ? ORDER BY o.seq LIMIT ?')
 
   const read = (): WorkerRow[] => all.all().map((row) => ({
     worker: row['worker'] as string,
@@ -44,10 +47,14 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
 
   return {
     read,
-    enlist(tx: Transaction, row: Omit<WorkerRow, 'fenced'>): void {
+    /** @returns earlier workers of this opening that are fenced or gone: their files were let go. */
+    enlist(tx: Transaction, row: Omit<WorkerRow, 'fenced'>): string[] {
       sideFiles.hold(row.worker)
       add.run(row.worker, row.epoch, row.host, row.pid, row.startedAt, row.beatAt, row.leaseUntilAt, JSON.stringify(row.lanes), row.release)
       tx.forgetWorkers()
+      const lost = sideFiles.held().filter((worker) => worker !== row.worker && live.get(worker) === undefined)
+      lost.forEach((worker) => sideFiles.letGo(worker))
+      return lost
     },
     beat(tx: Transaction, lease: Lease, leaseUntilAt: number): Beat {
       const alive = Number(beatRow.run(tx.now, leaseUntilAt, lease.worker, lease.epoch).changes) > 0
@@ -70,6 +77,11 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
       tx.forgetWorkers()
       return dead.map((row) => ({ ...row, fenced: true }))
     },
+    /** Calls that run under no living worker, by operation and version. */
+    stuck(): { operation: string; version: number; n: number }[] {
+      return stuckRows.all() as { operation: string; version: number; n: number }[]
+    },
+    leasedTo: (lease: Lease, limit: number): string[] => leased.all(lease.worker, lease.epoch, limit).map((row) => row['body'] as string),
     orphans(limit: number, operations: Operations): string[] {
       freeLost.run()
       return orphaned.all(...names(operations), limit).map((row) => row['body'] as string)

@@ -35,6 +35,8 @@ export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
   const wasEnd = isEnd(row.call.state)
   row.call = copy(write.call)
   if (isEnd(row.call.state) || wasEnd || write.leaseAfter === 'release') row.lease = null
+  // Redriven: there will be another end to tell of.
+  if (wasEnd && !isEnd(row.call.state)) row.settle = null
   raise(data, write.alerts ?? [])
   if (write.control) applyControl(data, write.control)
   if (write.settleDueAt !== undefined && write.settleDueAt !== null) row.settle = { dueAt: write.settleDueAt, tries: 0 }

@@ -8,7 +8,8 @@ import { type Call, isEnd } from '../core/call.ts'
 import { limitAt } from '../core/conclude.ts'
 import { StewardError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { ClaimQuery, EarlyFact, Lane, ListQuery, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite } from '../ports/store.ts'
+import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
+import type { Backlog, ClaimQuery, EarlyFact, Lane, ListQuery, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite, WriteResult } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import { keyName, type MemoryData, memoryData, type Row } from './memory-data.ts'
 import { applyControl, applyInsert, applyWrite, claimableAt, copy, guardOf, holds, isAlive, raise } from './memory-rows.ts'
@@ -88,16 +89,20 @@ class StoreInMemory implements MemoryStore {
   write: Store['write'] = (batch) => this.#change(() => batch.map((write) => applyWrite(this.data, write)))
   insert: Store['insert'] = (batch) => this.#change(() => batch.map((write) => applyInsert(this.data, write)))
 
-  /** The handler runs between guard and write; nobody else's write can slip in unseen, since the guard is judged again. */
+  /**
+   * Nobody waits here while the handler runs: the write comes before it, so that others see the end and not what led to
+   * it; with `onlyIfHandled` it comes after it, and its guards are judged again.
+   */
   writeSettling: Store['writeSettling'] = async (write: CallWrite, inTx: SettleInTx) => {
     const refused = await this.#at(() => guardOf(this.data, write))
     if (refused) return { result: refused }
-    const result = applyWrite(this.data, write)
+    let result: WriteResult = write.onlyIfHandled === true ? { ok: true } : applyWrite(this.data, write)
     let handler: unknown
     try {
       await inTx(this.#tx)
+      if (write.onlyIfHandled === true) result = applyWrite(this.data, write)
       const row = this.data.rows.get(write.call.id)
-      if (row) row.settle = null
+      if (row && result.ok) row.settle = null
     } catch (error) {
       handler = error ?? new Error('onSettled threw nothing at all')
     }
@@ -125,6 +130,7 @@ class StoreInMemory implements MemoryStore {
       if (row && holds(row, lease) && row.call.state !== 'running') row.lease = null
     }
   })
+  leasedTo: Store['leasedTo'] = (lease, limit) => this.#at(() => [...this.data.rows.values()].filter((row) => holds(row, lease)).sort((a, b) => a.seq - b.seq).slice(0, limit).map((row) => copy(row.call)))
 
   enlist: Store['enlist'] = (row) => this.#change(() => void this.data.workers.set(row.worker, { ...copy(row), fenced: false }))
   beat: Store['beat'] = (lease, leaseUntilAt) => this.#at(() => {
@@ -177,12 +183,13 @@ class StoreInMemory implements MemoryStore {
     return [...this.data.rows.values()].filter((row) => !isEnd(row.call.state))
   }
   backlog: Store['backlog'] = () => this.#at(() => {
-    const lanes = new Map<string, { operation: string; version: number; open: number; oldestDueAt: number | null }>()
+    const lanes = new Map<string, Backlog>()
     for (const { call, lease } of this.#open()) {
       const name = keyName(call.operation, String(call.version))
-      const lane = lanes.get(name) ?? { operation: call.operation, version: call.version, open: 0, oldestDueAt: null }
+      const lane = lanes.get(name) ?? { operation: call.operation, version: call.version, open: 0, oldestDueAt: null, stuck: 0 }
       const at = lease === null ? claimableAt(call) : null
-      lanes.set(name, { ...lane, open: lane.open + 1, oldestDueAt: at === null ? lane.oldestDueAt : Math.min(at, lane.oldestDueAt ?? at) })
+      const isStuck = call.state === 'running' && lease !== null && !isAlive(this.data, lease)
+      lanes.set(name, { ...lane, open: lane.open + 1, oldestDueAt: at === null ? lane.oldestDueAt : Math.min(at, lane.oldestDueAt ?? at), stuck: lane.stuck + (isStuck ? 1 : 0) })
     }
     return [...lanes.values()].sort((a, b) => (a.operation < b.operation ? -1 : a.operation > b.operation ? 1 : a.version - b.version))
   })
@@ -194,10 +201,18 @@ class StoreInMemory implements MemoryStore {
     }, null))
 
   keepEarlyFact: Store['keepEarlyFact'] = (operation, key, fact) => this.#change(() => {
-    const call = this.#copyOf(this.data.keys.get(keyName(operation, key)))
+    const id = this.data.keys.get(keyName(operation, key))
+    const pruned = id === undefined ? undefined : this.data.pruned.get(id)
+    if (pruned) throw new StewardError('STEWARD_CALL_NOT_FOUND', prunedText(operation, key, pruned.id, pruned.state), { operation, key, id: pruned.id, state: pruned.state })
+    const call = this.#copyOf(id)
     if (call) return { kept: false, call } as const
     const kept: EarlyFact[] = this.data.earlyFacts.get(keyName(operation, key)) ?? []
-    if (kept.some((known) => JSON.stringify(known) === JSON.stringify(fact))) return { kept: true } as const
+    for (const [at, known] of kept.entries()) {
+      const joined = joinEarlyFacts(known, fact)
+      if (joined === null) continue
+      kept[at] = copy(joined)
+      return { kept: true } as const
+    }
     if (kept.length >= LIMITS.factsPerCall) throw new StewardError('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
     this.data.earlyFacts.set(keyName(operation, key), [...kept, copy(fact)])
     return { kept: true } as const
@@ -225,7 +240,7 @@ class StoreInMemory implements MemoryStore {
   })
 
   settlesDue: Store['settlesDue'] = (now, limit, operations) => this.#at(() => [...this.data.rows.values()]
-    .flatMap((row) => (row.settle !== null && row.settle.dueAt <= now && isOf(row.call, operations) ? [{ call: copy(row.call), ...row.settle }] : []))
+    .flatMap((row) => (row.settle !== null && row.settle.dueAt <= now && isEnd(row.call.state) && isOf(row.call, operations) ? [{ call: copy(row.call), ...row.settle }] : []))
     .sort((a, b) => a.dueAt - b.dueAt).slice(0, limit))
   settleTold: Store['settleTold'] = (id, dueAt, tries) => this.#change(() => {
     const row = this.data.rows.get(id)

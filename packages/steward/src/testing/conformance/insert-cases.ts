@@ -118,6 +118,31 @@ export const insertCases: readonly Case[] = [
     assert.deepEqual(await store.insert([inserting(call, { factsSeen: 1 })]), [{ ok: false, why: 'facts', facts: [fact, later] }])
     await put(store, world.call())
   } },
+  { name: 'keeps a fact once however often it is repeated: the later time of a refutation, the first of a confirmation', run: async (world) => {
+    const store = await world.open()
+    const call = world.call()
+    const base = fact.fact
+    const confirmed = (at: number, result: string | null, more: object = {}): EarlyFact => ({ fact: { ...base, kind: 'applied', at, ...more }, result })
+    const refuted = (at: number): EarlyFact => ({ fact: { kind: 'refuted', at, by: 'webhook evt_3', attempt: 1 }, result: null })
+    for (let n = 0; n <= 100; n += 1) {
+      assert.deepEqual(await store.keepEarlyFact(OPERATION, call.key, confirmed(START + n, n === 0 ? null : `cipher ${n}`)), { kept: true })
+    }
+    for (const at of [5, 9, 7]) await store.keepEarlyFact(OPERATION, call.key, refuted(START + at))
+    await store.keepEarlyFact(OPERATION, call.key, confirmed(START, null, { reference: 'ch_other' }))
+    const facts = [confirmed(START, 'cipher 1'), refuted(START + 9), confirmed(START, null, { reference: 'ch_other' })]
+    assert.deepEqual(await store.insert([inserting(call)]), [{ ok: false, why: 'facts', facts }])
+  } },
+  { name: 'refuses a fact of a pruned key, and says how its call ended', run: async (world) => {
+    const store = await world.open()
+    const call = world.call()
+    await put(store, call)
+    await write(store, ended(call, 'rejected', {}, START + 1))
+    await store.prune(START + 9, 10, () => ({}))
+    const refusal = { code: 'STEWARD_CALL_NOT_FOUND', details: { operation: OPERATION, key: call.key, id: call.id, state: 'rejected' } }
+    await assert.rejects(store.keepEarlyFact(OPERATION, call.key, fact), refusal)
+    const [again] = await store.insert([inserting(world.call({ key: call.key }))])
+    assert(again?.ok === false && again.why === 'pruned')
+  } },
   { name: 'replaces a call and inserts its successor in one transaction', run: async (world) => {
     const store = await world.open()
     const old = world.call()

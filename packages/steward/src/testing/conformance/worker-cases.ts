@@ -145,12 +145,28 @@ export const workerCases: readonly Case[] = [
     const store = await world.open()
     const lease = await enlist(store, 'w1')
     await put(store, world.call({ dueAt: START + 7 }), world.call({ dueAt: START + 5, priority: 10 }), world.call({ version: 2, dueAt: START + 9 }), world.call({ dueAt: null, state: 'in_doubt', effect: 'unknown' }))
-    assert.deepEqual(await store.backlog(), [{ operation: OPERATION, version: 1, open: 3, oldestDueAt: START + 5 }, { operation: OPERATION, version: 2, open: 1, oldestDueAt: START + 9 }])
+    assert.deepEqual(await store.backlog(), [{ operation: OPERATION, version: 1, open: 3, oldestDueAt: START + 5, stuck: 0 }, { operation: OPERATION, version: 2, open: 1, oldestDueAt: START + 9, stuck: 0 }])
     assert.equal(await store.nextDueAt([{ operation: OPERATION, versions: [1, 2] }]), START + 5)
     assert.equal(await store.nextDueAt([{ operation: OPERATION, versions: [2] }]), START + 9)
     assert.equal(await store.nextDueAt([{ operation: 'refund-order', versions: [1] }]), null)
     await claimOf(store, lease, { now: START + 7 })
     assert.equal(await store.nextDueAt([{ operation: OPERATION, versions: [1] }]), null)
     assert.equal((await store.backlog())[0]?.open, 3)
+  } },
+  { name: 'counts the begun calls of lost workers as stuck, until they are lapsed', run: async (world) => {
+    const store = await world.open()
+    const [lost, healthy] = [await enlist(store, 'w1'), await enlist(store, 'w2', 1, START + 1e9)]
+    await running(world, store, healthy)
+    const [orphan] = [await running(world, store, lost), await running(world, store, lost)]
+    await put(store, world.call(), world.call({ version: 2 }))
+    await claimOf(store, lost)
+    const stuck = async (): Promise<readonly number[]> => (await store.backlog()).map((lane) => lane.stuck)
+    assert.deepEqual(await stuck(), [0, 0])
+    await store.fenceDead(START + 60_000, 'w2')
+    assert.deepEqual(await stuck(), [2, 0])
+    await write(store, changed(orphan, { state: 'in_doubt', dueAt: null }, { leaseAfter: 'release' }))
+    assert.deepEqual(await stuck(), [1, 0])
+    await store.leave(healthy)
+    assert.deepEqual(await stuck(), [2, 0])
   } },
 ]

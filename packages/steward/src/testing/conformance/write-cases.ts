@@ -192,4 +192,36 @@ export const writeCases: readonly Case[] = [
     assert.deepEqual(await store.writeSettling(end, () => Promise.reject(boom)), { result: { ok: true }, handler: boom })
     assert.deepEqual(await store.settlesDue(START, 10), [{ call: end.call, dueAt: START, tries: 0 }])
   } },
+  { name: 'stores nothing of a write that is only true when handled and was not, and all of it when it was', run: async (world) => {
+    const store = await world.open()
+    const call = world.call()
+    await put(store, call)
+    const end = ended(call, 'succeeded', { settleDueAt: START })
+    await write(store, end)
+    const told = changed(end.call, { reason: 'the application was told' }, { settleDueAt: START + 9, onlyIfHandled: true, alerts: [alert('a1')], control: hold(START + 10) })
+    const boom = new Error('boom')
+    assert.deepEqual(await store.writeSettling(told, () => Promise.reject(boom)), { result: { ok: true }, handler: boom })
+    assert.deepEqual([await store.get(call.id), await store.settlesDue(START, 10)], [end.call, [{ call: end.call, dueAt: START, tries: 0 }]])
+    assert.deepEqual([await store.alerts({ undeliveredOnly: false, limit: 10 }), await store.controls()], [[], { rev: 0, all: [] }])
+    assert.deepEqual(await store.writeSettling({ ...told, expectRev: 0 }, () => Promise.reject(boom)), { result: { ok: false, why: 'rev', call: end.call } })
+    assert.deepEqual(await store.writeSettling(told, () => Promise.resolve()), { result: { ok: true } })
+    assert.deepEqual([await store.get(call.id), await store.settlesDue(START + 9, 10)], [told.call, []])
+    assert.equal((await store.alerts({ undeliveredOnly: false, limit: 10 })).length, 1)
+  } },
+  { name: 'tells only of calls that are at an end, and forgets the mark of one that is redriven', run: async (world) => {
+    const store = await world.open()
+    const call = world.call()
+    await put(store, call)
+    const end = ended(call, 'rejected', { settleDueAt: START })
+    await write(store, end)
+    const again = changed(end.call, { state: 'waiting', generation: 2, endedAt: null, dueAt: START, facts: [] })
+    await write(store, again)
+    assert.deepEqual(await store.settlesDue(START + 99, 10), [])
+    const over = ended(again.call, 'succeeded', {}, START + 5)
+    await write(store, over)
+    assert.deepEqual(await store.settlesDue(START + 99, 10), [])
+    const open = world.call()
+    await store.insert([{ kind: 'insert', call: open, factsSeen: 0, settleDueAt: START }])
+    assert.deepEqual(await store.settlesDue(START + 99, 10), [])
+  } },
 ]
