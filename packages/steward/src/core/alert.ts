@@ -17,6 +17,7 @@ export type AlertKind =
   | 'no_worker'
   | 'settle_handler_failing'
   | 'invariant_broken'
+  | 'unreadable'
 
 export type Severity = 'page' | 'warn'
 

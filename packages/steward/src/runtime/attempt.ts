@@ -183,7 +183,7 @@ function usable(verdict: FailureVerdict, whose: string): FailureVerdict {
   if (keySpent === true) known['keySpent'] = true
   if (conclusive === true) known['conclusive'] = true
   if (refused === 'caller' || refused === 'load' || refused === 'unsent') known['refused'] = refused
-  return { kind, reason: text, ...known } as FailureVerdict
+  return { kind, reason: text, ...known }
 }
 
 function stored(value: unknown): Verdict & { kind: 'applied' } {

@@ -359,6 +359,18 @@ export class Attempts {
       this.#idle.push(() => { stop(); resolve() })
     })
   }
+
+  /** An attempt that is on record as begun by us and was certainly never sent: the answer to its begin got lost. */
+  takeOver(call: Call, registered: Registered, lease: Lease, n: number): void {
+    this.#o.holds.begun(registered)
+    this.#closed(new RunningAttempt(this.#o, call, registered, lease, n, 0), { kind: 'not_applied', refused: 'unsent', reason: 'the store did not confirm the begin in time; nothing was sent' })
+  }
+
+  /** Whether an attempt or a lookup of this call runs here. */
+  isRunning(id: string): boolean {
+    for (const run of this.#running) if (run.call.id === id) return true
+    return false
+  }
 }
 
 /** A call in doubt that waits for the version that sent it: told once that version had its chance to take it (a deploy is under way). */

@@ -6,8 +6,10 @@
  * every second.
  */
 import type { Call } from '../core/call.ts'
+import { decide } from '../core/decide.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Lane, Lease } from '../ports/store.ts'
+import { isSealed, sealedReason, unreadable } from './encryption.ts'
 import type { HoldRules } from './hold-rules.ts'
 import type { Parts } from './parts.ts'
 
@@ -17,6 +19,8 @@ export type ClaimsOptions = Parts & {
   concurrency(): number
   /** There may be something in line, or room for it. */
   onLine(): void
+  /** Calls may be leased to us that nobody here knows of. */
+  onUncertain(): void
 }
 
 /** Idle workers look at durable state this often, whatever the hints say. */
@@ -25,6 +29,8 @@ const SWEEP_MS = 1_000
 const CALM_MS = 2
 /** After an error of the store. */
 const STORE_RETRY_MS = 250
+/** What this process has no key for is left to others for so long. */
+const UNREADABLE_MS = 30_000
 /** A busy worker asks this often when the next call is due. */
 const BUSY_DUE_MS = 100
 
@@ -60,6 +66,15 @@ export class Claims {
     return this.#line.shift()
   }
 
+  /** A claim is on its way to the store. */
+  get claiming(): boolean {
+    return this.#claiming
+  }
+
+  inLine(id: string): boolean {
+    return this.#line.some((call) => call.id === id)
+  }
+
   /** A call that was inserted as claimed by us. */
   add(call: Call): void {
     this.#line.push(call)
@@ -86,11 +101,11 @@ export class Claims {
   giveBackHeld(): void {
     const now = this.#o.store.now()
     const lease = this.#o.keeper.current
-    const held = this.#line.filter((call) => this.#heldNow(call, now))
-    if (held.length === 0) return
-    const kept = this.#line.filter((call) => !held.includes(call))
+    const held = new Set(this.#line.filter((call) => this.#heldNow(call, now)))
+    if (held.size === 0) return
+    const kept = this.#line.filter((call) => !held.has(call))
     this.#line.splice(0, this.#line.length, ...kept)
-    if (lease) void this.giveBack(lease, held)
+    if (lease) void this.giveBack(lease, [...held])
   }
 
   #heldNow(call: Call, now: number): boolean {
@@ -99,6 +114,7 @@ export class Claims {
   }
 
   async giveBack(lease: Lease, calls: readonly Call[]): Promise<void> {
+    if (calls.length === 0) return
     try {
       await this.#o.store.giveBack(lease, calls.map((call) => call.id))
     } catch {
@@ -132,12 +148,18 @@ export class Claims {
       this.#claimAgain = false
       this.#lastClaimMs = this.#o.system.monotonicMs()
       const calls = lanes.length === 0 ? [] : await this.#o.store.claim({ lease, lanes, limit, now, pausedGroups: this.#o.controls.pausedGroups(now) })
-      if (this.#stopped || this.#o.keeper.current !== lease) return void this.giveBack(lease, calls)
-      this.#caughtUp = calls.length < limit && !this.#claimAgain
-      this.#line.push(...calls)
       this.#refusals = 0
-      if (calls.length < limit) await this.#planWake(now)
+      if (this.#stopped || this.#o.keeper.current !== lease) {
+        // Claimed under an identity that is gone: others free them, and the next claim is ours again.
+        void this.giveBack(lease, calls)
+        this.#claimAgain = !this.#stopped
+      } else {
+        this.#caughtUp = calls.length < limit && !this.#claimAgain
+        this.#line.push(...this.#readable(calls, lease, now))
+        if (calls.length < limit) await this.#planWake(now)
+      }
     } catch (error) {
+      this.#o.onUncertain()
       if (this.#refusals++ % 20 === 0) this.#o.log.warn('calls could not be claimed; trying again', { error: String(error), times: this.#refusals })
       this.#restUntilMs = this.#o.system.monotonicMs() + STORE_RETRY_MS
       this.wake(this.#o.store.now() + STORE_RETRY_MS)
@@ -146,6 +168,21 @@ export class Claims {
     }
     if (this.#claimAgain && this.#line.length === 0) this.#claimSoon()
     this.#o.onLine()
+  }
+
+  /** What is sealed with a key that this process was not given is never sent from here: it waits for one that was, and somebody is told. */
+  #readable(calls: readonly Call[], lease: Lease, now: number): readonly Call[] {
+    const sealed = calls.filter(isSealed)
+    if (sealed.length === 0) return calls
+    for (const call of sealed) {
+      const registered = this.#o.registry.get(call.operation)
+      if (!registered) { void this.giveBack(lease, [call]); continue }
+      const held = decide(call, { type: 'held', untilAt: now + UNREADABLE_MS, why: sealedReason(call) }, registered.policy, now, 0)
+      this.#o.recorder.record(call, { ...held, alerts: [...held.alerts, unreadable(call, now)] }, registered, { lease, leaseAfter: 'release' }, (result) => {
+        if (!result.ok) void this.giveBack(lease, [call])
+      })
+    }
+    return calls.filter((call) => !isSealed(call))
   }
 
   /** Sleeps until the next call is due, a hold ends, or the sweep. */
@@ -175,7 +212,7 @@ export class Claims {
       this.#wakeAt = null
       this.#stopWake = null
       this.#caughtUp = false
-      this.refill()
+      this.#o.onLine()
     }, true)
   }
 

@@ -5,12 +5,13 @@
 import type { Alert } from '../core/alert.ts'
 import type { Call } from '../core/call.ts'
 import { type Decision, decide, admitsSuccessor } from '../core/decide.ts'
-import { StewardError } from '../core/errors.ts'
+import { invariant, StewardError } from '../core/errors.ts'
 import { differingDigests, differingFields, digestSalt, fieldDigests } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
 import type { EarlyFact, InsertResult, InsertWrite, Lease, Store } from '../ports/store.ts'
-import type { System } from '../ports/system.ts'
+import type { Log, System } from '../ports/system.ts'
 import type { ControlsCopy } from './controls.ts'
+import { refuseSealed } from './encryption.ts'
 import type { LeaseKeeper } from './lease.ts'
 import type { Registered } from './operation.ts'
 import type { Recorder } from './recorder.ts'
@@ -19,11 +20,14 @@ import type { Worker } from './worker.ts'
 export type EntryOptions = {
   readonly store: Store
   readonly system: System
+  readonly log: Log
   readonly controls: ControlsCopy
   readonly keeper: LeaseKeeper
   readonly recorder: Recorder
   readonly worker: Worker
   readonly release: string | null
+  /** Id of the key that rows are sealed with; `null` without encryption. */
+  readonly sealsWith: string | null
   onAlerts(): void
 }
 
@@ -33,6 +37,15 @@ export type Mode = 'begin' | 'offer'
 export type Entered = { readonly status: 'created' | 'joined'; readonly call: Call }
 
 type Begun = { readonly decision: Decision; readonly n: number; readonly deadlineMs: number; readonly lease: Lease }
+
+/** The call to be replaced as it is to be marked, or why it may not be: known only once the key itself turns out to be new. */
+type Superseding = { readonly write: NonNullable<InsertWrite['supersedes']> | null; readonly refusal: StewardError | null }
+
+/** An insert under our lease of which nobody has said whether it was stored. */
+type Uncertain = { readonly lease: Lease; readonly begun: Begun | null }
+
+/** What one insert is tried with. */
+type Trying = { readonly write: InsertWrite; readonly lease: Lease | null; readonly begun: Begun | null; readonly refusal: StewardError | null; readonly alerts: readonly Alert[]; readonly claims: boolean }
 
 /** Repeats of an insert whose commit has an unknown outcome, or whose guards moved on. */
 const TRIES = 20
@@ -44,35 +57,61 @@ export class Entrance {
   }
 
   /** @throws StewardError STEWARD_KEY_REUSED, STEWARD_SUPERSEDES_REFUSED, STEWARD_STORE_*. */
-  async enter(call: Call, registered: Registered, mode: Mode): Promise<Entered> {
+  async enter(given: Call, registered: Registered, mode: Mode): Promise<Entered> {
+    const call = this.#o.sealsWith === null ? given : { ...given, encryptionKeyId: this.#o.sealsWith }
+    const uncertain: Uncertain[] = []
+    try {
+      return await this.#enter(call, registered, mode, uncertain)
+    } catch (error) {
+      // The caller is told that nobody knows. If it was stored after all, nobody may wait for us to send it.
+      for (const { lease, begun } of uncertain) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
+      throw error
+    }
+  }
+
+  async #enter(call: Call, registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Entered> {
     let early: readonly EarlyFact[] = []
     for (let tries = 1; ; tries++) {
-      const alerts: Alert[] = []
-      const known = this.#withFacts(call, early, registered, alerts)
-      const supersedes = call.supersedes === null ? null : await this.#superseded(call)
-      const lease = known.state === 'waiting' ? await this.#leaseFor(mode) : null
-      const begun = lease ? this.#begin(known, registered, lease, mode) : null
-      const write = this.#write(begun?.decision.call ?? known, begun, lease, early, supersedes, registered, alerts)
+      const trying = await this.#trying(call, early, registered, mode)
+      const { write, lease, begun, refusal, claims } = trying
       let result: InsertResult
       try {
         result = await this.#o.recorder.insert(write)
       } catch (error) {
         if (begun) this.#o.worker.unreserve(registered)
-        if (tries < TRIES && error instanceof StewardError && error.details['outcome'] === 'unknown') continue
-        throw error
+        if (!(error instanceof StewardError) || error.details['outcome'] !== 'unknown') throw error
+        if (write.lease) uncertain.push({ lease: write.lease, begun })
+        if (tries >= TRIES) throw error
+        continue
+      } finally {
+        if (claims) this.#o.worker.arriving(-1)
       }
       if (result.ok) {
-        if (alerts.length > 0) this.#o.onAlerts()
+        if (trying.alerts.length > 0) this.#o.onAlerts()
         return this.#created(write, registered, begun, lease)
       }
       if (begun) this.#o.worker.unreserve(registered)
-      if (result.why === 'joined') return this.#joined(call, result.call, tries)
+      if (result.why === 'joined') return this.#joined(call, result.call, registered, uncertain, refusal)
       if (result.why === 'pruned') return this.#joinedPruned(call, result)
       if (result.why === 'facts') early = result.facts
+      else if (result.why === 'superseded-changed' && refusal) throw refusal
       else if (result.why === 'lease' && lease) this.#o.keeper.lost(lease)
       else if (result.why === 'controls') await this.#o.controls.refresh()
       if (tries >= TRIES) throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored: its guards changed ${TRIES} times (last: ${result.why}). Nothing was stored or sent. Submit it again.`)
     }
+  }
+
+  async #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode): Promise<Trying> {
+    const alerts: Alert[] = []
+    const known = this.#withFacts(call, early, registered, alerts)
+    const { write: supersedes, refusal } = call.supersedes === null ? { write: null, refusal: null } : await this.#superseded(call)
+    const lease = known.state === 'waiting' && refusal === null ? await this.#leaseFor(mode) : null
+    const begun = lease ? this.#begin(known, registered, lease, mode) : null
+    const write = this.#write(begun?.decision.call ?? known, begun, lease, early, supersedes, registered, alerts)
+    const claims = write.lease !== undefined && begun === null
+    // Counted in the same step as it was allowed: of a burst of submits, each must see those before it.
+    if (claims) this.#o.worker.arriving(1)
+    return { write, lease, begun, refusal, alerts, claims }
   }
 
   async #leaseFor(mode: Mode): Promise<Lease | null> {
@@ -83,6 +122,11 @@ export class Entrance {
   #withFacts(call: Call, early: readonly EarlyFact[], registered: Registered, alerts: Alert[]): Call {
     return early.reduce((known, { fact, result }) => {
       const decision = decide(known, { type: 'fact', fact, result }, registered.policy, this.#o.store.now(), 0)
+      if (decision.refused !== null) {
+        // A refutation can only speak of attempts that were begun, and none was. That it happened is never refused: the call would be sent.
+        invariant(fact.kind === 'refuted', `that ${call.operation} "${call.key}" happened was refused: ${decision.refused}`)
+        this.#o.log.warn('a fact that came before its call says nothing about it and is not kept', { operation: call.operation, key: call.key, kind: fact.kind, by: fact.by, why: decision.refused })
+      }
       alerts.push(...decision.alerts)
       return decision.call
     }, call)
@@ -122,22 +166,45 @@ export class Entrance {
   #created(write: InsertWrite, registered: Registered, begun: Begun | null, lease: Lease | null): Entered {
     const { worker } = this.#o
     if (begun) worker.insertedBegun(write.call, registered, begun.lease, begun.n, begun.deadlineMs)
-    else if (write.lease && lease) worker.insertedClaimed(write.call)
+    else if (write.lease && lease) worker.insertedClaimed(write.call, write.lease)
     else if (write.call.dueAt !== null) worker.dueAt(write.call.dueAt)
     return { status: 'created', call: write.call }
   }
 
-  #joined(call: Call, stored: Call, tries: number): Entered {
-    if (stored.id === call.id) return { status: 'created', call: stored }
+  #joined(call: Call, stored: Call, registered: Registered, uncertain: readonly Uncertain[], refusal: StewardError | null): Entered {
+    if (stored.id === call.id) {
+      this.#resume(stored, registered, uncertain)
+      return { status: 'created', call: stored }
+    }
+    refuseSealed(stored)
     const differs = stored.given === call.given ? [] : differingFields(JSON.parse(stored.given) as Json, JSON.parse(call.given) as Json)
-    if (differs.length > 0) throw this.#reused(call, stored.id, stored.given, differs, tries)
+    if (differs.length > 0) throw this.#reused(call, stored.id, stored.given, differs)
+    // A resubmission of what took the purpose already asks nothing new, whatever became of the old call.
+    if (refusal !== null && stored.supersedes !== call.supersedes) throw refusal
     return { status: 'joined', call: stored }
+  }
+
+  /** An insert of ours had been stored although its answer got lost: goes on as if it had been heard. */
+  #resume(stored: Call, registered: Registered, uncertain: readonly Uncertain[]): void {
+    const { worker, keeper } = this.#o
+    for (const { lease, begun } of uncertain) {
+      // Where the lease is gone, whoever found that out lapses it or has taken it.
+      if (keeper.current !== lease) continue
+      if (begun === null) {
+        if (stored.state === 'waiting') return worker.insertedClaimed(stored, lease)
+        continue
+      }
+      const mine = stored.open.find((attempt) => attempt.n === begun.n && attempt.closedAt === null && attempt.worker === lease.worker)
+      if (stored.state !== 'running' || !mine || mine.deadlineAt !== begun.decision.call.open.at(-1)?.deadlineAt) continue
+      if (worker.reserve(registered)) return worker.insertedBegun(stored, registered, lease, begun.n, begun.deadlineMs)
+      return worker.takeOver(stored, registered, lease, begun.n)
+    }
   }
 
   #joinedPruned(call: Call, pruned: { readonly id: string; readonly state: Call['state']; readonly digests: Readonly<Record<string, string>> }): Entered {
     const given = fieldDigests(JSON.parse(call.given) as Json, digestSalt(call), (text) => this.#o.system.digest(text))
     const differs = differingDigests(pruned.digests, given)
-    if (differs.length > 0) throw this.#reused(call, pruned.id, null, differs, 1)
+    if (differs.length > 0) throw this.#reused(call, pruned.id, null, differs)
     const happened = pruned.state === 'succeeded'
     return {
       status: 'joined',
@@ -145,7 +212,7 @@ export class Entrance {
     }
   }
 
-  #reused(call: Call, id: string, storedGiven: string | null, fields: readonly string[], _tries: number): StewardError {
+  #reused(call: Call, id: string, storedGiven: string | null, fields: readonly string[]): StewardError {
     const names = fields.join(', ')
     return new StewardError(
       'STEWARD_KEY_REUSED',
@@ -154,16 +221,20 @@ export class Entrance {
     )
   }
 
-  /** The call to be replaced, judged and marked in the transaction of the insert. */
-  async #superseded(call: Call): Promise<InsertWrite['supersedes'] | null> {
+  /**
+   * The call to be replaced, judged and marked in the transaction of the insert. Where it may not be replaced, the
+   * insert goes out under a guard that never holds: it joins the call of this key if there is one, and stores nothing else.
+   */
+  async #superseded(call: Call): Promise<Superseding> {
     const refuse = (why: string): StewardError => new StewardError('STEWARD_SUPERSEDES_REFUSED', `${call.operation} "${call.key}" cannot take the purpose of "${call.supersedes}": ${why}. Nothing was stored or sent. A new key is safe only once the old call certainly did not happen.`, { operation: call.operation, key: call.key, supersedes: call.supersedes })
     if (call.supersedes === call.key) throw refuse('it is the same key')
+    const never = (why: string): Superseding => ({ write: { call: { ...call, id: `none ${call.id}` }, expectRev: -1 }, refusal: refuse(why) })
     const old = await this.#o.store.find(call.operation, call.supersedes as string)
-    if (!old) throw refuse('there is no such call')
-    if (old.supersededBy === call.key) return null
-    if (!admitsSuccessor(old)) throw refuse(old.supersededBy !== null ? `"${old.supersededBy}" already does` : `it is ${old.state} (effect: ${old.effect})`)
+    if (!old) return never('there is no such call')
+    if (old.supersededBy === call.key) return { write: null, refusal: null }
+    if (!admitsSuccessor(old)) return never(old.supersededBy !== null ? `"${old.supersededBy}" already does` : `it is ${old.state} (effect: ${old.effect})`)
     const decision = decide(old, { type: 'superseded', byKey: call.key }, SUPERSEDED_POLICY, this.#o.store.now(), 0)
-    return { call: decision.call, expectRev: old.rev }
+    return { write: { call: decision.call, expectRev: old.rev }, refusal: null }
   }
 }
 

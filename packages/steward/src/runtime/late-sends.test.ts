@@ -93,6 +93,9 @@ onEachStore((make) => {
     const other = scripted(world, { name: 'other', idempotency: natural('x') }, answers(1))
     const second = await world.work({ operations: [other] })
     await world.until(() => second.alerts.some((alert) => alert.kind === 'not_understood' && alert.operation === 'gone'), 60_000)
+    first.system.frozen = false
+    door.release()
+    await world.rest()
   })
 
   it('lets a handler start calls once its transaction is over', async () => {

@@ -10,6 +10,7 @@ import type { Json } from '../core/json.ts'
 import type { Outcome } from '../ports/outcome.ts'
 import type { Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
+import { refuseSealed } from './encryption.ts'
 
 const SWEEP_MS = 500
 const PAGE = 500
@@ -26,6 +27,7 @@ export function outcomeOf<Result>(call: Call): Outcome<Result> {
   const { state, reason } = call
   switch (state) {
     case 'succeeded': {
+      refuseSealed(call)
       const result = (call.result === null ? null : (JSON.parse(call.result) as Json)) as Result
       return { ...base, effect: 'happened', state, result, ...(call.resultMissing === null ? {} : { resultMissing: call.resultMissing }) }
     }

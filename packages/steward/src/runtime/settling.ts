@@ -54,7 +54,7 @@ export class Settling {
         continue
       }
       const told = { ...due.call, rev: due.call.rev + 1, story: [...due.call.story, { at: now, what: 'settled' as const, why: 'the application was told' }] }
-      const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'keep', settleDueAt: now }, recorder.inTx(due.call, registered))
+      const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'keep', settleDueAt: now, onlyIfHandled: true }, recorder.inTx(due.call, registered))
       if (!result.ok || handler === undefined) continue
       const tries = due.tries + 1
       const waitMs = Math.min(LONGEST_WAIT_MS, ROUND_MS * 2 ** Math.min(tries, 20)) * (0.5 + system.random() / 2)

@@ -19,7 +19,7 @@ import { Alerting, alertLine } from './alerting.ts'
 import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, Submitted } from './api.ts'
 import { change } from './change.ts'
 import { ControlsCopy } from './controls.ts'
-import { encrypted } from './encryption.ts'
+import { encrypted, isSealed, refuseSealed, sealedReason } from './encryption.ts'
 import { type Entered, Entrance } from './entry.ts'
 import { checkSettle, factOf, factResult } from './evidence.ts'
 import { checkKey, instant, newCall } from './intake.ts'
@@ -86,7 +86,7 @@ export class Steward implements StewardApi {
       onControlsRev: (rev) => { if (rev !== controls.rev) this.#controlsMoved() },
     }))
     const worker = (this.#worker = new Worker({ store, system, log, registry, controls, keeper, recorder, witness, release, failpoints: options.failpoints ?? null, concurrency: this.#concurrency }))
-    this.#entrance = new Entrance({ store, system, controls, keeper, recorder, worker, release, onAlerts })
+    this.#entrance = new Entrance({ store, system, log, controls, keeper, recorder, worker, release, sealsWith: options.encryption?.use ?? null, onAlerts })
     this.#recovery = new Recovery({ store, system, log, registry, keeper, recorder, keepEndedForMs: options.keepEndedFor === undefined ? null : durationMs(options.keepEndedFor, 'keepEndedFor'), onRecovered: () => worker.hint(), onAlerts })
     this.#settling = new Settling({ store, system, log, registry, recorder, onAlerts })
     this.#alerting = options.onAlert === null ? null : new Alerting({ store, system, log, onAlert: outside(witness, options.onAlert ?? alertLine(log)) })
@@ -153,13 +153,8 @@ export class Steward implements StewardApi {
     if (items.length > LIMITS.submitMany) throw new StewardError('STEWARD_OPTION_INVALID', `submitMany was given ${items.length} calls; the limit is ${LIMITS.submitMany}. Nothing was stored or sent. Submit them in pages.`)
     const calls = await Promise.all(items.map(async (item) => newCall(this.#intake, registered, item)))
     const entered = await Promise.allSettled(calls.map((call) => this.#enter(call, registered, 'offer')))
-    const refused = entered.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
-    const other = refused.find((error) => !(error instanceof StewardError && error.code === 'STEWARD_KEY_REUSED'))
-    if (other !== undefined) throw other as Error
-    if (refused.length > 0) {
-      const first = refused[0] as StewardError
-      throw new StewardError('STEWARD_KEY_REUSED', `${refused.length} of ${items.length} keys already belong to calls with a different input; the other calls are stored. The first: ${first.message}`, { operation: operation.name, reused: refused.map((error) => (error as StewardError).details) })
-    }
+    const refused = entered.flatMap((one, i) => (one.status === 'rejected' ? [{ key: (calls[i] as Call).key, error: one.reason as unknown }] : []))
+    if (refused.length > 0) throw someRefused(operation.name, items.length, refused)
     return entered.map((one) => this.#submitted<R>((one as PromiseFulfilledResult<Entered>).value))
   }
 
@@ -212,12 +207,14 @@ export class Steward implements StewardApi {
   async find(operation: Operation | string, key: string): Promise<CallView | null> {
     this.#mustBeOpen('find')
     const call = await this.#store.find(nameOf(operation), key)
+    if (call) refuseSealed(call)
     return call && this.#view(call)
   }
 
   async get(id: string): Promise<CallView | null> {
     this.#mustBeOpen('get')
     const call = await this.#store.get(id)
+    if (call) refuseSealed(call)
     return call && this.#view(call)
   }
 
@@ -380,7 +377,9 @@ export class Steward implements StewardApi {
 
   #view(call: Call): CallView {
     const paths = this.#registry.get(call.operation)?.operation.redact ?? []
-    const shown = (text: string | null): Json => (text === null ? null : (redact(JSON.parse(text) as Json, paths) as Json))
+    // Of a page of calls each is shown as far as it can be read; whoever asks for this one is refused.
+    const sealed = isSealed(call)
+    const shown = (text: string | null): Json => (text === null ? null : sealed ? `[${sealedReason(call)}]` : (redact(JSON.parse(text) as Json, paths) as Json))
     return {
       id: call.id, operation: call.operation, key: call.key, version: call.version, group: call.group, state: call.state, effect: call.effect, reason: call.reason,
       generation: call.generation, attempts: call.attempts, createdAt: call.createdAt, dueAt: call.dueAt, expiresAt: call.expiresAt, giveUpAt: call.giveUpAt, endedAt: call.endedAt,
@@ -410,6 +409,17 @@ export class Steward implements StewardApi {
     this.#witness.dispose()
     await this.#store.close()
   }
+}
+
+/** Items are stored one by one: the error names those that were refused, and each with its own reason. */
+function someRefused(operation: string, of: number, refused: readonly { readonly key: string; readonly error: unknown }[]): StewardError {
+  const all = refused.map(({ key, error }) => ({ key, code: error instanceof StewardError ? error.code : null, message: error instanceof Error ? error.message : String(error), details: error instanceof StewardError ? error.details : {} }))
+  const codes = new Set(all.map((one) => one.code))
+  const first = refused[0]?.error
+  const code = (codes.size === 1 ? all[0]?.code : null) ?? 'STEWARD_STORE_UNAVAILABLE'
+  const named = all.slice(0, 5).map((one) => `"${one.key}"`).join(', ') + (all.length > 5 ? ' …' : '')
+  const unknown = all.some((one) => one.details['outcome'] === 'unknown') ? { outcome: 'unknown' } : {}
+  return new StewardError(code, `${all.length} of ${of} calls of ${operation} were refused (${named}); the other ${of - all.length} are stored, and go on. Submit the refused ones again once their cause is mended; repeating all of them is safe. Of the first: ${all[0]?.message ?? ''}`, { operation, refused: all, reused: all.filter((one) => one.code === 'STEWARD_KEY_REUSED').map((one) => one.details), ...unknown }, { cause: first })
 }
 
 /** Handlers of the application are no part of whatever attempt caused them. */

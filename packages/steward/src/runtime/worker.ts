@@ -8,10 +8,12 @@
  * dead, and its late answers become facts.
  */
 import type { Call } from '../core/call.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Lease } from '../ports/store.ts'
 import { Attempts } from './attempts.ts'
 import { Claims } from './claims.ts'
 import { HoldRules } from './hold-rules.ts'
+import { Leftovers } from './leftovers.ts'
 import type { Registered } from './operation.ts'
 import type { Parts } from './parts.ts'
 
@@ -19,20 +21,25 @@ export type WorkerOptions = Parts & { readonly concurrency: number }
 
 /** Answers on their way to the store, per slot: beyond it a slow store stops new sends. */
 const RECORDING_PER_SLOT = 4
+/** Calls in line per slot, those included whose insert as claimed is under way. */
+const LINE_PER_SLOT = 4
 
 export class Worker {
   readonly #o: WorkerOptions
   readonly #claims: Claims
   readonly #attempts: Attempts
+  readonly #leftovers: Leftovers
   #concurrency: number
   #started = false
+  /** Inserts as claimed by us that wait for their commit. */
+  #arriving = 0
   #closing = false
 
   constructor(options: WorkerOptions) {
     this.#o = options
     this.#concurrency = options.concurrency
     const holds = new HoldRules()
-    this.#claims = new Claims({ ...options, holds, concurrency: () => this.#concurrency, onLine: () => this.#pump() })
+    this.#claims = new Claims({ ...options, holds, concurrency: () => this.#concurrency, onLine: () => this.#pump(), onUncertain: () => this.#leftovers.suspect() })
     this.#attempts = new Attempts({
       ...options,
       holds,
@@ -42,6 +49,14 @@ export class Worker {
       onHint: () => this.hint(),
       onControls: () => this.controlsChanged(),
     })
+    this.#leftovers = new Leftovers({
+      ...options,
+      claiming: () => this.#claims.claiming,
+      holds: (id) => this.#claims.inLine(id) || this.#attempts.isRunning(id),
+      giveBack: (lease, calls) => this.#claims.giveBack(lease, calls),
+      takeOver: (call, registered, lease, n) => this.#attempts.takeOver(call, registered, lease, n),
+      onFreed: () => this.hint(),
+    })
   }
 
   get started(): boolean {
@@ -50,7 +65,7 @@ export class Worker {
 
   /** Whether a new call may be inserted as claimed by this process: it works, and nothing older is waiting for it. */
   get mayTakeDirectly(): boolean {
-    return this.#started && !this.#closing && this.#claims.caughtUp && this.#claims.length < this.#concurrency
+    return this.#started && !this.#closing && this.#claims.caughtUp && this.#claims.length + this.#arriving < Math.min(LIMITS.prefetch, LINE_PER_SLOT * this.#concurrency)
   }
 
   /** Whether a new call may be inserted as begun. */
@@ -89,9 +104,30 @@ export class Worker {
     this.#attempts.insertedBegun(call, registered, lease, n, deadlineMs)
   }
 
+  /** Inserts as claimed by us are under way (or, negative, answered). */
+  arriving(more: number): void {
+    this.#arriving += more
+  }
+
   /** A call was inserted as claimed by us. */
-  insertedClaimed(call: Call): void {
+  insertedClaimed(call: Call, lease: Lease): void {
+    if (this.#closing || this.#o.keeper.current !== lease) return void this.#claims.giveBack(lease, [call])
     this.#claims.add(call)
+    this.#pump()
+  }
+
+  /** An attempt on record as begun by us is not to be sent from here: it is closed as what it is, unsent. */
+  takeOver(call: Call, registered: Registered, lease: Lease, n: number): void {
+    this.#attempts.takeOver(call, registered, lease, n)
+  }
+
+  /** An insert under our lease may be stored, and nobody will send it. `n`: as begun. */
+  insertUncertain(id: string, registered: Registered, lease: Lease, n: number | null): void {
+    this.#leftovers.insertUncertain(id, registered, lease, n)
+  }
+
+  /** The lease holds again after it had run out: what was left in line goes on. */
+  leaseHeld(): void {
     this.#pump()
   }
 
@@ -127,6 +163,7 @@ export class Worker {
   /** Stops claiming, gives claimed calls back, lets begun attempts finish for `graceMs`; what is left is unknown. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true
+    this.#leftovers.stop()
     await this.#claims.stop()
     await this.#attempts.close(graceMs)
   }

@@ -56,18 +56,54 @@ export function encodeInput(call: Call): string {
   return JSON.stringify({ id, operation, key, createdAt, given, ...(group === null ? {} : { group }), ...(supersedes === null ? {} : { supersedes }), ...(input === null ? {} : { input }) })
 }
 
+/** Fields of a record that this version knows, `namespace` and what is written once included. */
+const KNOWN = Object.keys(DEFAULTS).length + ['id', 'namespace', 'operation', 'key', 'state', 'rev', 'createdAt', 'reason', 'given'].length
+
 /** JSON text of what changes, without what is default, and without the namespace: a store holds one. */
 export function encodeBody(call: Call): string {
-  // Joined by hand: this runs with each write, and one object less to build is a third of its time.
-  let text = ''
+  return Object.keys(call).length === KNOWN ? encodeKnown(call) : encodeAny(call)
+}
+
+/** Field by field, since this runs with each write: half the time of the loop over all fields below. */
+function encodeKnown(call: Call): string {
+  let text = `{"state":"${call.state}","rev":${call.rev},"reason":${JSON.stringify(call.reason)}`
+  if (call.effect !== 'did_not_happen') text += `,"effect":"${call.effect}"`
+  if (call.version !== 1) text += `,"version":${call.version}`
+  if (call.place !== null) text += `,"place":${call.place}`
+  if (call.priority !== 0) text += `,"priority":${call.priority}`
+  if (call.generation !== 1) text += `,"generation":${call.generation}`
+  if (call.attempts !== 0) text += `,"attempts":${call.attempts}`
+  if (call.tries !== 0) text += `,"tries":${call.tries}`
+  if (call.lapses !== 0) text += `,"lapses":${call.lapses}`
+  if (call.firstBegunAt !== null) text += `,"firstBegunAt":${call.firstBegunAt}`
+  if (call.keySpent) text += ',"keySpent":true'
+  if (call.dueAt !== null) text += `,"dueAt":${call.dueAt}`
+  if (call.expiresAt !== null) text += `,"expiresAt":${call.expiresAt}`
+  if (call.giveUpAt !== null) text += `,"giveUpAt":${call.giveUpAt}`
+  if (call.endedAt !== null) text += `,"endedAt":${call.endedAt}`
+  if (call.lastVerdict !== null) text += `,"lastVerdict":"${call.lastVerdict}"`
+  if (call.stop !== null) text += `,"stop":${JSON.stringify(call.stop)}`
+  if (call.lookup !== null) text += `,"lookup":${JSON.stringify(call.lookup)}`
+  if (call.result !== null) text += `,"result":${JSON.stringify(call.result)}`
+  if (call.resultMissing !== null) text += `,"resultMissing":${JSON.stringify(call.resultMissing)}`
+  if (call.supersededBy !== null) text += `,"supersededBy":${JSON.stringify(call.supersededBy)}`
+  if (call.encryptionKeyId !== null) text += `,"encryptionKeyId":${JSON.stringify(call.encryptionKeyId)}`
+  if (call.open.length > 0) text += `,"open":${JSON.stringify(call.open)}`
+  if (call.facts.length > 0) text += `,"facts":${JSON.stringify(call.facts)}`
+  return `${text},"story":${JSON.stringify(call.story)}}`
+}
+
+/** Any record, fields of later versions included. */
+function encodeAny(call: Call): string {
+  const kept: Record<string, unknown> = {}
   for (const name in call) {
     const value: unknown = call[name as keyof Call]
     const usual = DEFAULTS[name]
-    if (value === usual || value === undefined || ELSEWHERE.has(name)) continue
+    if (value === usual || ELSEWHERE.has(name)) continue
     if (usual === NONE && (value as readonly unknown[]).length === 0) continue
-    text += `${text === '' ? '{' : ','}"${name}":${typeof value === 'number' ? value : JSON.stringify(value)}`
+    kept[name] = value
   }
-  return `${text === '' ? '{' : text}}`
+  return JSON.stringify(kept)
 }
 
 /** Stands between the two texts of a record that is read; JSON text holds none of its own. */
