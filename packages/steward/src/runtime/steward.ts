@@ -82,7 +82,7 @@ export class Steward implements StewardApi {
       lanes: () => (this.#worker.started ? [...registry.all()].map((known) => known.lane) : []),
       keepsProcessAlive: () => this.#worker.started,
       onLost: () => this.#worker.lost(),
-      onHeldAgain: () => this.#worker.hint(),
+      onHeldAgain: () => this.#worker.leaseHeld(),
       onControlsRev: (rev) => { if (rev !== controls.rev) this.#controlsMoved() },
     }))
     const worker = (this.#worker = new Worker({ store, system, log, registry, controls, keeper, recorder, witness, release, failpoints: options.failpoints ?? null, concurrency: this.#concurrency }))
