@@ -52,7 +52,9 @@ export class Leftovers {
 
   /** The answer to an insert under our lease got lost, and nobody will send it. */
   insertUncertain(id: string, registered: Registered, lease: Lease, n: number | null): void {
-    this.#inserted.set(id, { registered, lease, n })
+    // Several tries of one insert may be uncertain; that one of them had begun must not be forgotten for a later one that had not.
+    const known = this.#inserted.get(id)
+    if (known?.lease !== lease || known.n === null) this.#inserted.set(id, { registered, lease, n })
     this.suspect()
   }
 
