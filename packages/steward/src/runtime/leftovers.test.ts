@@ -35,6 +35,25 @@ onEachStore((make) => {
     expect(charge.sent).toHaveLength(1)
   })
 
+  it('closes it as unsent also while a claim is under way at every look', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, answers(1))
+    const { steward, watched } = await world.work({ operations: [charge] })
+    await world.pass(1_500)
+    let [lost, slow] = [true, true]
+    const held: (() => void)[] = []
+    watched.alter = (method, answer) => (method === 'claim' && slow ? new Promise((resolve) => void held.push(() => resolve(answer))) : answer)
+    watched.loseAnswer = (method) => { if (method === 'insert' && lost) unknown() }
+    await expect(world.got(steward.perform(charge, { key: 'a', input: {} }))).rejects.toMatchObject({ details: { outcome: 'unknown' } })
+    lost = false
+    expect(await world.reaches(charge, 'a', 'waiting')).toMatchObject({ effect: 'did_not_happen', attempts: 1 })
+    expect(held).toHaveLength(1)
+    slow = false
+    held.forEach((release) => release())
+    await world.reaches(charge, 'a', 'succeeded')
+    expect(charge.sent).toHaveLength(1)
+  })
+
   it('asks the store nothing while nothing got lost', async () => {
     const world = make()
     const charge = scripted(world, { idempotency }, answers(1))

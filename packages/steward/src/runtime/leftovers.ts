@@ -26,6 +26,8 @@ type Inserted = { readonly registered: Registered; readonly lease: Lease; readon
 
 /** Between two looks. A row unknown in two of them, unchanged, is left over: no step of a live call takes this long. */
 const LOOK_MS = 2_000
+/** After a look during a claim: that claim is answered by then, or the next look says so again. */
+const LOOK_AGAIN_MS = 130
 /** Looks after the last loss: a commit whose outcome is unknown may still arrive. */
 const LOOKS = 5
 /** Rows of one look; more than a process claims ahead and works at once. */
@@ -37,6 +39,7 @@ export class Leftovers {
   /** Revisions of the unknown rows of the last look. */
   #seen = new Map<string, number>()
   #looks = 0
+  #afterMs = LOOK_MS
   #stopTimer: (() => void) | null = null
   #stopped = false
 
@@ -65,7 +68,7 @@ export class Leftovers {
 
   #plan(): void {
     if (this.#stopped || this.#stopTimer !== null || this.#looks <= 0) return
-    this.#stopTimer = this.#o.system.after(LOOK_MS, () => {
+    this.#stopTimer = this.#o.system.after(this.#afterMs, () => {
       this.#look().catch(() => undefined).finally(() => {
         this.#stopTimer = null
         if (this.#looks <= 0) this.#forget()
@@ -85,14 +88,18 @@ export class Leftovers {
     // Whoever finds the old identity gone frees what it had.
     if (lease === null) return void (this.#looks = 0)
     const rows = await store.leasedTo(lease, PAGE)
-    if (this.#stopped || keeper.current !== lease || this.#o.claiming()) return
+    if (this.#stopped || keeper.current !== lease) return
+    const unknown = rows.filter((call) => !this.#o.holds(call.id))
+    for (const call of unknown) if (call.state === 'running') this.#unsent(call, lease)
+    // What a claim under way brings is not known yet. Claims and looks may keep the same time: the next look must not.
+    this.#afterMs = this.#o.claiming() ? LOOK_AGAIN_MS : LOOK_MS
+    if (this.#o.claiming()) return
     this.#looks--
     const seen = new Map<string, number>()
     const back: Call[] = []
-    for (const call of rows) {
-      if (this.#o.holds(call.id)) continue
-      if (call.state === 'running') this.#unsent(call, lease)
-      else if (this.#seen.get(call.id) === call.rev) back.push(call)
+    for (const call of unknown) {
+      if (call.state === 'running') continue
+      if (this.#seen.get(call.id) === call.rev) back.push(call)
       else seen.set(call.id, call.rev)
     }
     this.#seen = seen
