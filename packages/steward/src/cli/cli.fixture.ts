@@ -13,7 +13,7 @@ const OPERATIONS = `
 import { defineOperation, none, SendVerdict } from '${entry('index.ts')}'
 const input = { '~standard': { version: 1 as const, vendor: 'fixture', validate: (value: unknown) => ({ value: value as { become: string } }) } }
 export const chargeOrder = defineOperation({
-  name: 'charge-order', input, idempotency: none('a test'), provider: 'acme-pay', owner: 'payments', runbook: 'https://wiki.example/charge', maxAttempts: 1,
+  name: 'charge-order', input, idempotency: none('a test'), provider: 'acme-pay', owner: 'payments', runbook: 'https://wiki.example/charge', maxAttempts: 1, timeout: '30m',
   async send({ become }: { become: string }) {
     if (become === 'lost') throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
     if (become === 'refused') throw new SendVerdict({ kind: 'rejected', reason: 'card declined' })
