@@ -41,6 +41,8 @@ type Begun = { readonly decision: Decision; readonly n: number; readonly deadlin
 /** The call to be replaced as it is to be marked, or why it may not be: known only once the key itself turns out to be new. */
 type Superseding = { readonly write: NonNullable<InsertWrite['supersedes']> | null; readonly refusal: StewardError | null }
 
+const NOTHING_REPLACED: Superseding = { write: null, refusal: null }
+
 /** An insert under our lease of which nobody has said whether it was stored. */
 type Uncertain = { readonly lease: Lease; readonly begun: Begun | null }
 
@@ -72,7 +74,10 @@ export class Entrance {
   async #enter(call: Call, registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Entered> {
     let early: readonly EarlyFact[] = []
     for (let tries = 1; ; tries++) {
-      const trying = await this.#trying(call, early, registered, mode)
+      // No await where none is needed: of a burst of submits the first is then on its way to the store while the next are still checked.
+      const superseding = call.supersedes === null ? NOTHING_REPLACED : await this.#superseded(call)
+      const ours = this.#o.keeper.current ?? (mode === 'begin' ? await this.#o.keeper.ensure() : null)
+      const trying = this.#trying(call, early, registered, mode, superseding, ours)
       const { write, lease, begun, refusal, claims } = trying
       let result: InsertResult
       try {
@@ -101,22 +106,16 @@ export class Entrance {
     }
   }
 
-  async #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode): Promise<Trying> {
+  #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, { write: supersedes, refusal }: Superseding, ours: Lease | null): Trying {
     const alerts: Alert[] = []
     const known = this.#withFacts(call, early, registered, alerts)
-    const { write: supersedes, refusal } = call.supersedes === null ? { write: null, refusal: null } : await this.#superseded(call)
-    const lease = known.state === 'waiting' && refusal === null ? await this.#leaseFor(mode) : null
+    const lease = known.state === 'waiting' && refusal === null && (mode === 'begin' || this.#o.worker.mayTakeDirectly) ? ours : null
     const begun = lease ? this.#begin(known, registered, lease, mode) : null
     const write = this.#write(begun?.decision.call ?? known, begun, lease, early, supersedes, registered, alerts)
     const claims = write.lease !== undefined && begun === null
     // Counted in the same step as it was allowed: of a burst of submits, each must see those before it.
     if (claims) this.#o.worker.arriving(1)
     return { write, lease, begun, refusal, alerts, claims }
-  }
-
-  async #leaseFor(mode: Mode): Promise<Lease | null> {
-    if (mode === 'begin') return await this.#o.keeper.ensure()
-    return this.#o.worker.mayTakeDirectly ? this.#o.keeper.current : null
   }
 
   #withFacts(call: Call, early: readonly EarlyFact[], registered: Registered, alerts: Alert[]): Call {

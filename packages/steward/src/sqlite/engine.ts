@@ -19,7 +19,7 @@ import { Transaction } from './transaction.ts'
 export type EngineOptions = { readonly path: string; readonly busyMs: number; readonly commitDelayMs: number; readonly failpoints: Failpoints | null }
 
 /** Messages that one transaction takes: those that came first must not wait for ever. */
-const MESSAGES_PER_COMMIT = 8
+const MESSAGES_PER_COMMIT = 16
 
 /** What one caller asked for; `slot` is where its answer goes. */
 type RowsJob = { readonly kind: 'insert' | 'write'; readonly flat: Flat; readonly from: number; readonly to: number; readonly into: Answer[]; readonly slot: number }
@@ -36,8 +36,8 @@ export function engine(parts: Parts, options: EngineOptions) {
   const totalChanges = db.prepare('SELECT total_changes() AS n')
   let mark = Number(parts.shared.meta.get(META.time))
 
-  /** @param arrived a message that came in meanwhile: it joins the transaction that is about to be committed. */
-  function work(first: readonly Message[], arrived: () => Message | undefined = () => undefined): Reply[] {
+  /** @param arrived a message that came in meanwhile, or that was announced: it joins the transaction that is about to be committed. */
+  function work(first: readonly Message[], arrived: (announced: boolean) => Message | undefined = () => undefined): Reply[] {
     const messages: Message[] = []
     const answers: Answer[][] = []
     const questions: RequestJob[] = []
@@ -53,7 +53,7 @@ export function engine(parts: Parts, options: EngineOptions) {
     const jobs = first.flatMap(taken)
     const now = first.reduce((latest, message) => Math.max(latest, message.now), mark)
     const changed = commit(jobs, now, () => {
-      const message = messages.length < MESSAGES_PER_COMMIT ? arrived() : undefined
+      const message = messages.length < MESSAGES_PER_COMMIT ? arrived((messages.at(-1) as Message).more) : undefined
       return message && taken(message)
     })
     for (const job of questions) job.into[job.slot] = answerRead(job)

@@ -100,14 +100,14 @@ class SqliteStore implements Store {
     return this.#clock.now()
   }
 
-  async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
+  async write(batch: readonly CallWrite[], more = false): Promise<readonly WriteResult[]> {
     if (batch.length === 0) return []
-    return this.#results<WriteResult>(batch.length, await this.#open().write(batch))
+    return this.#results<WriteResult>(batch.length, await this.#open().write(batch, more))
   }
 
-  async insert(batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
+  async insert(batch: readonly InsertWrite[], more = false): Promise<readonly InsertResult[]> {
     if (batch.length === 0) return []
-    return this.#results<InsertResult>(batch.length, await this.#open().insert(batch))
+    return this.#results<InsertResult>(batch.length, await this.#open().insert(batch, more))
   }
 
   #results<Result extends WriteResult | InsertResult>(length: number, rows: readonly RowAnswer[]): readonly Result[] {

@@ -69,7 +69,12 @@ export type Message = {
   readonly writes: Flat
   readonly writeSizes: readonly number[]
   readonly requests: readonly Request[]
+  /** Another message follows at once: the transaction may wait for it. */
+  readonly more: boolean
 }
+
+/** Places in the memory that both threads see; each counts what was said on its port, after it was said. */
+export const SIGNAL = { settle: 0, said: 1, length: 2 } as const
 
 /** What went wrong for a row: its place in the caller's batch, and the answer with records as text. */
 export type RowAnswer = { readonly at: number; readonly answer: Readonly<Record<string, unknown>> }
@@ -77,8 +82,9 @@ export type Refusal = { readonly code: string; readonly message: string; readonl
 /** Answer to one caller: 0 for all is well, rows that were not stored, a value, or the reason why nothing was. */
 export type Answer = 0 | { readonly rows: readonly RowAnswer[] } | { readonly value: unknown } | { readonly refusal: Refusal }
 
-/** From the thread: answers in the order inserts, writes, requests; or a remark without a question. */
+/** From the thread, one list per transaction: answers in the order inserts, writes, requests. */
 export type Reply = { readonly n: number; readonly mark: number; readonly answers: 0 | readonly Answer[]; readonly changed: boolean }
+/** A remark without a question. */
 export type Remark =
   | { readonly remark: 'hint' }
   | { readonly remark: 'notice'; readonly text: string }

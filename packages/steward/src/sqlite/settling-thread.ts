@@ -14,7 +14,7 @@ import type { CallRows } from './call-rows.ts'
 import { machineClock } from './clock.ts'
 import { patiently } from './database.ts'
 import type { Engine } from './engine.ts'
-import { type Flat, type Remark, type SettleSay, W } from './protocol.ts'
+import { type Flat, type Remark, type SettleSay, SIGNAL, W } from './protocol.ts'
 import { isBusy, isConstraint, refusalOf } from './refusals.ts'
 import type { Prepared } from './transaction.ts'
 import { Transaction } from './transaction.ts'
@@ -90,17 +90,16 @@ function withoutHandler(engine: Engine, shared: Prepared, calls: CallRows, reque
 function converse({ db }: Prepared, { port, signal, remark }: Talk, settleMs: number): Exclude<Ended, 'lost'> {
   const untilAt = machineClock() + settleMs
   while (receiveMessageOnPort(port)) { /* what an earlier handler said after its time */ }
-  Atomics.store(signal, 0, 0)
   remark({ remark: 'settle-ready' })
   for (;;) {
-    const seen = Atomics.load(signal, 0)
+    const seen = Atomics.load(signal, SIGNAL.settle)
     const said = receiveMessageOnPort(port)?.message as SettleSay | undefined
     if (said !== undefined && !('sql' in said)) return said.say
     if (said !== undefined) answer(db, said, remark)
     const leftMs = untilAt - machineClock()
     if (leftMs <= 0) return 'late'
     // The signal is raised after each message; a message may still be on its way when it is seen.
-    if (said === undefined) Atomics.wait(signal, 0, seen, Math.min(leftMs, 20))
+    if (said === undefined) Atomics.wait(signal, SIGNAL.settle, seen, Math.min(leftMs, 20))
   }
 }
 

@@ -223,6 +223,30 @@ describe('a full store', () => {
 })
 
 describe('group commit', () => {
+  it('commits the batches of one turn at once, and each answer is its own', async () => {
+    const store = await open({ commitDelayMs: 100 })
+    const [first, second] = [world.call(), world.call()]
+    const announced = store.insert([inserting(first)], true)
+    let answered = false
+    // The thread has taken the first by now, and waits for what was announced.
+    for (const from = performance.now(); performance.now() < from + 0.8;);
+    const followed = store.insert([inserting(second), inserting({ ...first, id: 'c_other' })]).then((results) => {
+      answered = true
+      return results
+    })
+    expect(await announced).toEqual([{ ok: true }])
+    await new Promise<void>((resolve) => void setImmediate(resolve))
+    expect(answered).toBe(true)
+    expect(await followed).toEqual([{ ok: true }, { ok: false, why: 'joined', call: first }])
+  })
+
+  it('commits an announced batch also when nothing follows', async () => {
+    const store = await open()
+    const call = world.call()
+    expect(await store.insert([inserting(call)], true)).toEqual([{ ok: true }])
+    expect(await store.get(call.id)).toEqual(call)
+  })
+
   it('does not let one caller\'s unusable row harm the others of the batch', async () => {
     const store = await open()
     const good = [world.call(), world.call()]

@@ -1,25 +1,25 @@
 /**
- * The main thread's end: queues what callers ask, keeps at most two messages under way, and hands out the answers.
+ * The main thread's end: queues what callers ask, keeps a few messages under way, and hands out the answers.
  *
  * While the thread commits one message, everything asked meanwhile gathers in the next. Nothing here is durable: if
  * the thread is lost, callers under way are refused with "outcome unknown" and the store stays closed.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { type ErrorCode, invariant, StewardError } from '../core/errors.ts'
-import { type Answer, flattenInsert, flattenWrite, type Flat, type Refusal, type Remark, type Reply, type RowAnswer, type ThreadData } from './protocol.ts'
+import { type Answer, flattenInsert, flattenWrite, type Flat, type Refusal, type Remark, type Reply, type RowAnswer, SIGNAL, type ThreadData } from './protocol.ts'
 import type { CallWrite, InsertWrite } from '../ports/store.ts'
 import type { Ended, SettleRequest } from './settling-thread.ts'
 
 /** What comes while a transaction is open joins it, so the main thread prepares the next rows while the thread stores these. */
-const MESSAGES_UNDER_WAY = 4
+const MESSAGES_UNDER_WAY = 8
 
 /** The thread's garbage is young and small: a larger nursery would only stay resident. */
-const YOUNG_MB = 16
+const YOUNG_MB = 8
 
 type Waiting = { readonly resolve: (answer: Exclude<Answer, { refusal: Refusal }>) => void; readonly reject: (error: Error) => void }
 type Under = { readonly waiting: readonly Waiting[] }
 export type Settled = { readonly row: Readonly<Record<string, unknown>> | null; readonly ended?: Ended; readonly refusal?: Refusal }
-type FromThread = Reply | Remark | { readonly opened: boolean; readonly mark?: number; readonly refusal?: Refusal } | { readonly closed: true } | { readonly n: number; readonly settled: Settled }
+type FromThread = readonly Reply[] | Remark | { readonly opened: boolean; readonly mark?: number; readonly refusal?: Refusal } | { readonly closed: true } | { readonly n: number; readonly settled: Settled }
 
 export type LinkEvents = { readonly hint: () => void; readonly notice: (text: string) => void; readonly mark: (mark: number) => void }
 
@@ -50,13 +50,15 @@ export class ThreadLink {
   #writeWaiting: Waiting[] = []
   #requests: { what: string; with: unknown }[] = []
   #requestWaiting: Waiting[] = []
+  /** More of what was just asked is being prepared. */
+  #more = false
   #flushQueued = false
 
   constructor(data: Omit<ThreadData, 'signal'>, events: LinkEvents, now: () => number) {
     this.#events = events
     this.#path = data.path
     this.#now = now
-    const signal = new SharedArrayBuffer(4)
+    const signal = new SharedArrayBuffer(4 * SIGNAL.length)
     this.#signal = new Int32Array(signal)
     const { port1, port2 } = new MessageChannel()
     this.#settlePort = port1
@@ -75,7 +77,7 @@ export class ThreadLink {
     })
   }
 
-  insert(batch: readonly InsertWrite[]): Promise<readonly RowAnswer[]> {
+  insert(batch: readonly InsertWrite[], more: boolean): Promise<readonly RowAnswer[]> {
     const from = this.#inserts.length
     try {
       for (const write of batch) flattenInsert(this.#inserts, write)
@@ -84,10 +86,11 @@ export class ThreadLink {
       throw error
     }
     this.#insertSizes.push(batch.length)
+    this.#more = more
     return this.#wait(this.#insertWaiting).then(rowsOf)
   }
 
-  write(batch: readonly CallWrite[]): Promise<readonly RowAnswer[]> {
+  write(batch: readonly CallWrite[], more: boolean): Promise<readonly RowAnswer[]> {
     const from = this.#writes.length
     try {
       for (const write of batch) flattenWrite(this.#writes, write)
@@ -96,6 +99,7 @@ export class ThreadLink {
       throw error
     }
     this.#writeSizes.push(batch.length)
+    this.#more = more
     return this.#wait(this.#writeWaiting).then(rowsOf)
   }
 
@@ -112,18 +116,27 @@ export class ThreadLink {
     return new Promise((resolve) => {
       this.#settles.set(n, resolve)
       this.#thread.ref()
-      this.#thread.postMessage({ n, settle: request })
+      this.#say({ n, settle: request })
     })
   }
 
   settleSay(said: object): void {
     this.#settlePort.postMessage(said)
-    Atomics.add(this.#signal, 0, 1)
-    Atomics.notify(this.#signal, 0)
+    this.#raise(SIGNAL.settle)
+  }
+
+  #raise(place: number): void {
+    Atomics.add(this.#signal, place, 1)
+    Atomics.notify(this.#signal, place)
+  }
+
+  #say(told: object): void {
+    this.#thread.postMessage(told)
+    this.#raise(SIGNAL.said)
   }
 
   tell(order: object): void {
-    if (this.#lost === null) this.#thread.postMessage(order)
+    if (this.#lost === null) this.#say(order)
   }
 
   /** After what is under way. */
@@ -133,7 +146,7 @@ export class ThreadLink {
       this.#closing = resolve
       this.#flush(true)
       this.#thread.ref()
-      this.#thread.postMessage({ close: true })
+      this.#say({ close: true })
     })
   }
 
@@ -145,6 +158,11 @@ export class ThreadLink {
     if (this.#lost !== null) return Promise.reject(this.#lost)
     return new Promise((resolve, reject) => {
       waiting.push({ resolve, reject })
+      // At once: the thread works on these while the next are still prepared.
+      if (this.#more) {
+        this.#flush(false)
+        return
+      }
       if (this.#flushQueued || this.#under.size >= MESSAGES_UNDER_WAY) return
       this.#flushQueued = true
       // At the end of this turn: what the same turn asks travels together.
@@ -162,7 +180,7 @@ export class ThreadLink {
     const n = ++this.#n
     if (this.#under.size === 0) this.#thread.ref()
     this.#under.set(n, { waiting })
-    const message = { n, now: this.#now(), inserts: this.#inserts, insertSizes: this.#insertSizes, writes: this.#writes, writeSizes: this.#writeSizes, requests: this.#requests }
+    const message = { n, now: this.#now(), inserts: this.#inserts, insertSizes: this.#insertSizes, writes: this.#writes, writeSizes: this.#writeSizes, requests: this.#requests, more: this.#more && this.#under.size < MESSAGES_UNDER_WAY }
     this.#inserts = []
     this.#insertSizes = []
     this.#insertWaiting = []
@@ -171,11 +189,16 @@ export class ThreadLink {
     this.#writeWaiting = []
     this.#requests = []
     this.#requestWaiting = []
-    this.#thread.postMessage(message)
+    this.#more = false
+    this.#say(message)
   }
 
   #hear(said: FromThread): void {
-    if ('answers' in said) return this.#answered(said)
+    if (Array.isArray(said)) return this.#answered(said as readonly Reply[])
+    this.#remarked(said as Exclude<FromThread, readonly Reply[]>)
+  }
+
+  #remarked(said: Exclude<FromThread, readonly Reply[]>): void {
     if ('settled' in said) {
       const resolve = this.#settles.get(said.n)
       this.#settles.delete(said.n)
@@ -202,20 +225,17 @@ export class ThreadLink {
     else this.onSettleRemark?.(said)
   }
 
-  #answered(reply: Reply): void {
-    const under = this.#under.get(reply.n)
-    invariant(under, `an answer to message ${reply.n}, which is not under way`)
-    this.#under.delete(reply.n)
-    this.#events.mark(reply.mark)
+  #answered(replies: readonly Reply[]): void {
+    const under = replies.map(({ n, mark }) => {
+      const one = this.#under.get(n)
+      invariant(one, `an answer to message ${n}, which is not under way`)
+      this.#under.delete(n)
+      this.#events.mark(mark)
+      return one
+    })
     this.#flush(false)
     this.#rest()
-    const { waiting } = under
-    for (let at = 0; at < waiting.length; at += 1) {
-      const answer = reply.answers === 0 ? 0 : (reply.answers[at] as Answer)
-      const one = waiting[at] as Waiting
-      if (answer !== 0 && 'refusal' in answer) one.reject(errorOf(answer.refusal))
-      else one.resolve(answer)
-    }
+    for (const [at, { waiting }] of under.entries()) handOut((replies[at] as Reply).answers, waiting)
   }
 
   /** An idle store does not keep the process alive; one with work under way does. */
@@ -238,6 +258,15 @@ export class ThreadLink {
 
 export function closedError(path: string): StewardError {
   return new StewardError('STEWARD_CLOSED', `the store ${path} is closed. Nothing was stored. Open it again, or finish the work before closing.`, { path })
+}
+
+function handOut(answers: Reply['answers'], waiting: readonly Waiting[]): void {
+  for (let at = 0; at < waiting.length; at += 1) {
+    const answer = answers === 0 ? 0 : (answers[at] as Answer)
+    const one = waiting[at] as Waiting
+    if (answer !== 0 && 'refusal' in answer) one.reject(errorOf(answer.refusal))
+    else one.resolve(answer)
+  }
 }
 
 function rowsOf(answer: Exclude<Answer, { refusal: Refusal }>): readonly RowAnswer[] {

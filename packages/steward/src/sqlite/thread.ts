@@ -11,7 +11,7 @@ import { CallRows } from './call-rows.ts'
 import { openDatabase } from './database.ts'
 import { engine } from './engine.ts'
 import { laneRows } from './lanes.ts'
-import type { Message, Remark, ThreadData } from './protocol.ts'
+import { type Message, type Remark, SIGNAL, type ThreadData } from './protocol.ts'
 import { questions } from './questions.ts'
 import { refusalOf } from './refusals.ts'
 import type { Parts } from './requests.ts'
@@ -22,6 +22,9 @@ import { workerRows } from './worker-rows.ts'
 
 type Told = Message | { readonly settle: SettleRequest; readonly n: number } | { readonly letGo: string } | { readonly remove: readonly string[] } | { readonly close: true }
 type Given = ThreadData & { readonly settlePort: MessagePort }
+
+/** A commit waits this long for what the main thread is about to say. */
+const MORE_MS = 2
 
 /** @returns the high-water mark as stored. */
 function start(port: MessagePort, data: Given): number {
@@ -52,40 +55,48 @@ function start(port: MessagePort, data: Given): number {
     }
   }
 
+  const signal = new Int32Array(data.signal)
   /** Taken from the port while a transaction was open, and of another kind: its turn comes next. */
   let ahead: Told | undefined
 
   port.on('message', (first: Told) => {
-    for (let told: Told | undefined = first; told !== undefined; told = next()) {
+    for (let told: Told | undefined = first; told !== undefined; told = next(0)) {
       if ('inserts' in told) serve(told)
       else obey(told)
     }
   })
 
-  function next(): Told | undefined {
-    const told = ahead ?? (receiveMessageOnPort(port)?.message as Told | undefined)
+  function next(waitMs: number): Told | undefined {
+    const told = ahead ?? awaited(port, signal, waitMs)
     ahead = undefined
     return told
   }
 
-  /** Another message of work, if one has come; whatever else has come keeps its place. */
-  function arrived(): Message | undefined {
-    const told = next()
+  /** Another message of work, if one has come or is about to; whatever else has come keeps its place. */
+  function arrived(announced: boolean): Message | undefined {
+    const told = next(announced ? MORE_MS : 0)
     if (told === undefined || 'inserts' in told) return told
     ahead = told
     return undefined
   }
 
   function serve(message: Message): void {
-    let changed = false
-    for (const reply of work.work([message], arrived)) {
-      changed ||= reply.changed
-      port.postMessage(reply)
-    }
-    if (changed) bell.ring()
+    const replies = work.work([message], arrived)
+    port.postMessage(replies)
+    if (replies.some((reply) => reply.changed)) bell.ring()
   }
 
   return work.mark
+}
+
+/** The next message, if it has come or comes within the wait. */
+function awaited(port: MessagePort, signal: Int32Array, waitMs: number): Told | undefined {
+  for (let waited = false; ; waited = true) {
+    const said = Atomics.load(signal, SIGNAL.said)
+    const told = receiveMessageOnPort(port)?.message as Told | undefined
+    if (told !== undefined || waitMs === 0 || waited) return told
+    Atomics.wait(signal, SIGNAL.said, said, waitMs)
+  }
 }
 
 /**
