@@ -1,6 +1,6 @@
 /** A sound run, written by hand: four operations, one for each answer, and what ledger, API and people show of them. */
 import type { AlertView, CallView, Entry } from 'steward'
-import type { AnswerKind } from 'steward/internal'
+import type { AnswerKind, Replayed } from 'steward/internal'
 import type { Intent, LedgerEffect, LedgerRequest, ProviderView } from '../contract.ts'
 import { derivedKeys, type Evidence, type OperationFacts } from './evidence.ts'
 
@@ -12,7 +12,7 @@ export const facts = (name: string, answer: AnswerKind, hasLookup = false): Oper
 type Told = Partial<Omit<CallView, 'story' | 'operation' | 'key'>>
 
 export function call(operation: string, key: string, story: readonly Entry[], told: Told = {}): CallView {
-  const moved = story.reduce((last, entry) => ({ state: entry.to ?? last.state, effect: entry.effect ?? last.effect, generation: entry.generation ?? last.generation, attempts: entry.what === 'begun' ? entry.attempt : last.attempts }), { state: 'waiting', effect: 'did_not_happen', generation: 1, attempts: 0 })
+  const moved = story.reduce<Replayed>((last, entry) => ({ state: entry.to ?? last.state, effect: entry.effect ?? last.effect, generation: entry.generation ?? last.generation, attempts: entry.what === 'begun' ? entry.attempt : last.attempts }), { state: 'waiting', effect: 'did_not_happen', generation: 1, attempts: 0 })
   return {
     id: `c-${operation}-${key}`, operation, key, version: 1, group: null, reason: 'as told', createdAt: T0, dueAt: null, expiresAt: null, giveUpAt: T0 + 86_400 * SECOND,
     endedAt: story.at(-1)?.at ?? null, priority: 0, input: { amount: 100 }, result: null, supersedes: null, supersededBy: null, story, ...moved, ...told,
