@@ -1,7 +1,7 @@
 /** Inserts and writes of the memory store: the guards of the port, judged one write at a time. */
 import { type Call, isEnd } from '../core/call.ts'
 import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, WriteResult } from '../ports/store.ts'
-import { keyName, type MemoryData, type Row } from './memory-data.ts'
+import { keyName, type MemoryData, place, type Row } from './memory-data.ts'
 
 /** Records are values: what goes in and comes out is never the caller's own object, and has been JSON on the way. */
 export const copy = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value)) as Value
@@ -40,6 +40,7 @@ export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
   raise(data, write.alerts ?? [])
   if (write.control) applyControl(data, write.control)
   if (write.settleDueAt !== undefined && write.settleDueAt !== null) row.settle = { dueAt: write.settleDueAt, tries: 0 }
+  place(data, row)
   return { ok: true }
 }
 
@@ -59,12 +60,14 @@ export function applyInsert(data: MemoryData, write: InsertWrite): InsertResult 
   data.keys.set(name, write.call.id)
   data.seq += 1
   const ended = isEnd(write.call.state)
-  data.rows.set(write.call.id, {
+  const row: Row = {
     seq: data.seq,
     call: copy(write.call),
     lease: write.lease && !ended ? { ...write.lease } : null,
     settle: write.settleDueAt === undefined || write.settleDueAt === null ? null : { dueAt: write.settleDueAt, tries: 0 },
-  })
+  }
+  data.rows.set(write.call.id, row)
+  place(data, row)
   raise(data, write.alerts ?? [])
   return { ok: true }
 }
