@@ -58,7 +58,7 @@ export function intercept(options: InterceptOptions): Interception {
     const destination = { host: given.host ?? 'localhost', port: Number(given.port), isTls: false }
     if (given.path != null || this instanceof tls.TLSSocket || options.passes?.(destination) === true) return plainConnect.apply(this, args)
     return redirect(this, destination, connected)
-  } as unknown as typeof net.Socket.prototype.connect
+  }
 
   const connectTls = (...args: unknown[]): tls.TLSSocket => {
     const { given, connected } = understood(args)
@@ -69,12 +69,12 @@ export function intercept(options: InterceptOptions): Interception {
     redirect(socket, destination, () => socket.emit('secureConnect'))
     return socket
   }
-  tls.connect = connectTls as unknown as typeof tls.connect
+  tls.connect = connectTls
   syncBuiltinESMExports()
 
   return {
     restore() {
-      net.Socket.prototype.connect = plainConnect as unknown as typeof net.Socket.prototype.connect
+      net.Socket.prototype.connect = plainConnect
       tls.connect = tlsConnect
       syncBuiltinESMExports()
       isActive = false
