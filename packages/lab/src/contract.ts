@@ -4,7 +4,8 @@
  *
  * All instants are milliseconds since the epoch of the world's true clock. A process's own clock may be wrong.
  */
-import type { Alert, ByWhom, Effect, Json, Operation, ScopeName, State, StewardApi, SubmitOptions } from 'steward'
+export type { Json } from 'steward'
+import type { Alert, ByWhom, Effect, Json, Log, Operation, ScopeName, State, StewardApi, SubmitOptions, System } from 'steward'
 
 /** Who carries the calls: Steward, the in-memory retry loop (N0), or a durable queue with a stable key (N1). */
 export type Strategy = 'steward' | 'naive-loop' | 'competent-queue'
@@ -123,9 +124,63 @@ export type ToldAlert = { readonly at: number; readonly process: string; readonl
 /** The outcome that `onSettled` told the application. */
 export type Told = { readonly at: number; readonly process: string; readonly operation: string; readonly key: string; readonly state: State; readonly effect: Effect }
 
+/** A request of modelled code: it goes over the simulated network to the provider model named `provider`. */
+export type ClientRequest = {
+  readonly provider: string
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Json
+  readonly signal?: AbortSignal
+}
+export type ClientAnswer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Json }
+
+/** How modelled code of one process reaches providers. Rejects with the errors that real clients throw; never on a status. */
+export interface Client {
+  request(request: ClientRequest): Promise<ClientAnswer>
+}
+
+/** A modelled operation, made once per process around its client. */
+export type OperationSource = (client: Client) => Operation
+
+/** What one process has, whoever carries its calls. A killed process's timers never fire, and its client never answers. */
+export type ProcessParts = {
+  readonly name: string
+  readonly system: System
+  readonly log: Log
+  readonly client: Client
+  readonly operations: readonly Operation[]
+  /** Survives the process, as a database does: each write is kept at once. For the competent queue. */
+  readonly disk: Map<string, Json>
+  /** Tells somebody. */
+  alert(alert: Alert): void
+}
+
+/** What carries the calls of one process in the place of Steward: how the baselines enter the world. */
+export interface Carrier {
+  submit(operation: string, options: SubmitOptions<Json>): Promise<void>
+  belief(operation: string, key: string): Promise<Belief | null>
+  /** SIGTERM: what can be finished within the time is finished. */
+  close(graceMs: number): Promise<void>
+}
+export type CarrierMaker = (parts: ProcessParts) => Carrier
+
+export type WorldOptions = {
+  readonly seed: number
+  readonly store?: 'memory' | 'sqlite'
+  /** Default: Steward. */
+  readonly carrier?: { readonly strategy: Strategy; readonly make: CarrierMaker }
+  /** Default: the operations of the standard workload, one per provider contract. */
+  readonly operations?: readonly OperationSource[]
+  /** Keep the trace's lines, not only their hash. */
+  readonly keepTrace?: boolean
+  /** Workers alive at the start: `a`, `b`, …. Default 2. */
+  readonly workers?: number
+}
+
 export type SpawnOptions = {
   /** Operations it knows. Default: those of the world. */
-  readonly operations?: readonly Operation[]
+  readonly operations?: readonly OperationSource[]
   readonly release?: string
   /** Works calls. Default true; false: only submits and asks. */
   readonly works?: boolean
