@@ -21,11 +21,10 @@ type CallChange = Omit<CallWrite, 'kind'>
 export function guardOf(data: MemoryData, write: CallChange): WriteResult | null {
   const row = data.rows.get(write.call.id)
   if (!row) return { ok: false, why: write.lease ? 'lease' : 'rev', call: null }
-  const call = copy(row.call)
-  if (write.lease && !(isAlive(data, write.lease) && holds(row, write.lease) && !isEnd(row.call.state))) return { ok: false, why: 'lease', call }
-  if (row.call.rev !== write.expectRev) return { ok: false, why: 'rev', call }
-  if (write.controlsRev !== undefined && write.controlsRev !== data.controlsRev) return { ok: false, why: 'controls', call }
-  return null
+  const refused = (why: 'lease' | 'rev' | 'controls'): WriteResult => ({ ok: false, why, call: copy(row.call) })
+  if (write.lease && !(isAlive(data, write.lease) && holds(row, write.lease) && !isEnd(row.call.state))) return refused('lease')
+  if (row.call.rev !== write.expectRev) return refused('rev')
+  return write.controlsRev !== undefined && write.controlsRev !== data.controlsRev ? refused('controls') : null
 }
 
 export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
