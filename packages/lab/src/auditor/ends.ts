@@ -72,15 +72,15 @@ export function decided({ operation, call, provider, requests }: Case, evidence:
   if (call?.state !== 'in_doubt') return []
   const undecided = (why: string): readonly string[] => [`it is in doubt (${call.reason}), although ${why}`]
   if (openDoubts(operation, call).length === 0) return undecided('every attempt that it began has a definite answer')
+  const isStopped = call.story.some((entry) => entry.what === 'action' && entry.action === 'cancel') || (call.giveUpAt ?? Number.POSITIVE_INFINITY) <= evidence.now || (call.expiresAt ?? Number.POSITIVE_INFINITY) <= evidence.now
   switch (operation.answer) {
     case 'none': return []
-    case 'natural': return undecided('sending it again is safe')
+    case 'natural': return isStopped ? [] : undecided('sending it again is safe')
     case 'reconcile': return undecided('the provider can be asked')
     case 'providerKey': {
       if (operation.hasLookup) return undecided('the provider can be asked')
       const isForgotten = provider?.keyRetentionMs != null && requests.some((request) => evidence.now >= request.arrivedAt + (provider.keyRetentionMs as number) * 0.9)
       const isStuck = requests.some((request) => typeof request.answered === 'number' && request.answered >= 400 && (request.isReplay || request.answered === 500))
-      const isStopped = call.story.some((entry) => entry.what === 'action' && entry.action === 'cancel') || (call.giveUpAt ?? Number.POSITIVE_INFINITY) <= evidence.now || (call.expiresAt ?? Number.POSITIVE_INFINITY) <= evidence.now
       return isForgotten || isStuck || isStopped ? [] : undecided('its key is still good')
     }
   }

@@ -65,7 +65,7 @@ export function sound(): Evidence {
     },
   }
   return {
-    now: s(1_000), namespace: 'default', sinks: [{ name: 'the log', text: 'nothing of note' }], secrets: ['sk_live_canary'],
+    now: s(1_000), namespace: 'default', clockIsTrue: true, sinks: [{ name: 'the log', text: 'nothing of note' }], secrets: ['sk_live_canary'],
     operations: new Map([facts('charge', 'providerKey'), facts('payout', 'reconcile', true), facts('put', 'natural'), facts('mail', 'none')].map((one) => [one.name, one])),
     providers: new Map([['acme', provider]]), intents: calls.map((one) => intent(one.operation, one.key)), calls,
     alerts: [alert(mailed, 'in_doubt')], alertsTold: [],

@@ -30,6 +30,8 @@ export type Evidence = {
   /** What `onSettled` told the application; `null` where nothing listens. */
   readonly told: readonly Told[] | null
   readonly namespace: string
+  /** False where the clock that the record is written by was set during the run: its instants then say nothing about the ledger's. */
+  readonly clockIsTrue: boolean
   /** Where secrets must not be, beside calls and alerts. */
   readonly sinks: readonly Sink[]
   /** Canaries: texts that were planted as secrets. */
@@ -84,6 +86,8 @@ export async function gather(world: World, options: GatherOptions = {}): Promise
     alertsTold: world.alerts,
     told: options.settles === false ? null : world.told,
     namespace: options.namespace ?? 'default',
+    // On SQLite the record's clock is that of the processes.
+    clockIsTrue: !world.faults.some(({ point }) => point === 'clock.db' || (point === 'clock.worker' && world.store === 'sqlite')),
     sinks: options.sinks ?? [],
     secrets: options.secrets ?? [],
   }

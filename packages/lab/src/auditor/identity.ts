@@ -36,10 +36,10 @@ export function insideWindow({ operation, provider, requests }: Case): readonly 
 }
 
 /** Contract 6: no more requests than attempts on record. Clients that resend by themselves are seen here, too. */
-export function begunBeforeSent({ operation, call, requests }: Case): readonly string[] {
+export function begunBeforeSent({ operation, call, requests }: Case, { clockIsTrue }: Evidence): readonly string[] {
   if (call === null || call.story.some((entry) => entry.what === 'folded')) return []
   const begun = call.story.filter((entry) => entry.what === 'begun')
   if (requests.length > begun.length) return [`${requests.length} requests reached ${operation.provider}, and ${begun.length} attempts are on record`]
-  const early = requests.filter((request) => !begun.some((entry) => entry.at <= request.arrivedAt))
+  const early = requests.filter((request) => clockIsTrue && !begun.some((entry) => entry.at <= request.arrivedAt))
   return early.map((request) => `a request reached ${operation.provider} at ${iso(request.arrivedAt)}, before any attempt was on record`)
 }

@@ -14,7 +14,7 @@ const charge = (more: Partial<Operation> = {}): Operation => defineOperation({ n
 const scenario = (id: string, more: Partial<Scenario> = {}): Scenario => ({
   id, title: id, tier: 2, theme: 'identity', question: `${id}?`, incidents: [], invariants: [], naive: { outcome: '', what: '' }, queue: '', does: '', fits: ['providerKey'], run: () => Promise.resolve(), ...more,
 })
-const CATALOGUE = [scenario('answer-lost', { tier: 1 }), scenario('window-over'), scenario('crash', { tier: 1, fits: ['providerKey', 'none', 'natural', 'reconcile'] }), scenario('only-none', { fits: ['none'] }), scenario('herd', { waitsFor: 'limits' })]
+const CATALOGUE = [scenario('answer-lost', { tier: 1 }), scenario('window-over'), scenario('crash', { tier: 1, fits: ['providerKey', 'none', 'natural', 'reconcile'] }), scenario('only-none', { fits: ['none'] }), scenario('herd', { waitsFor: { what: 'limits' } })]
 const own = ownScenario('the card is replaced while we wait', () => Promise.resolve())
 const good = (operation: Operation, entries: Premortem['entries'] = ['answer-lost', 'crash', own]): Premortem => premortem(operation, { example: (key) => ({ key }), entries })
 
