@@ -41,8 +41,8 @@ type Begun = { readonly decision: Decision; readonly n: number; readonly deadlin
 /** The call to be replaced as it is to be marked, or why it may not be: known only once the key itself turns out to be new. */
 type Superseding = { readonly write: NonNullable<InsertWrite['supersedes']> | null; readonly refusal: StewardError | null }
 
-/** An insert under our lease of which nobody has said whether it was stored. */
-type Uncertain = { readonly lease: Lease; readonly begun: Begun | null }
+/** An insert of which nobody has said whether it was stored; under our lease, or for any worker. */
+type Uncertain = { readonly lease: Lease | null; readonly begun: Begun | null }
 
 /** What one insert is tried with. */
 type Trying = { readonly write: InsertWrite; readonly lease: Lease | null; readonly begun: Begun | null; readonly refusal: StewardError | null; readonly alerts: readonly Alert[]; readonly claims: boolean }
@@ -64,7 +64,7 @@ export class Entrance {
       return await this.#enter(call, registered, mode, uncertain)
     } catch (error) {
       // The caller is told that nobody knows. If it was stored after all, nobody may wait for us to send it.
-      for (const { lease, begun } of uncertain) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
+      for (const { lease, begun } of uncertain) if (lease) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
       throw error
     }
   }
@@ -72,7 +72,7 @@ export class Entrance {
   async #enter(call: Call, registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Entered> {
     let early: readonly EarlyFact[] = []
     for (let tries = 1; ; tries++) {
-      const trying = await this.#trying(call, early, registered, mode)
+      const trying = await this.#trying(call, early, registered, mode, uncertain.length > 0)
       const { write, lease, begun, refusal, claims } = trying
       let result: InsertResult
       try {
@@ -80,7 +80,7 @@ export class Entrance {
       } catch (error) {
         if (begun) this.#o.worker.unreserve(registered)
         if (!(error instanceof StewardError) || error.details['outcome'] !== 'unknown') throw error
-        if (write.lease) uncertain.push({ lease: write.lease, begun })
+        uncertain.push({ lease: write.lease ?? null, begun })
         if (tries >= TRIES) throw error
         continue
       } finally {
@@ -101,12 +101,13 @@ export class Entrance {
     }
   }
 
-  async #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode): Promise<Trying> {
+  async #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, again: boolean): Promise<Trying> {
     const alerts: Alert[] = []
     const known = this.#withFacts(call, early, registered, alerts)
     const { write: supersedes, refusal } = call.supersedes === null ? { write: null, refusal: null } : await this.#superseded(call)
     const lease = known.state === 'waiting' && refusal === null ? await this.#leaseFor(mode) : null
-    const begun = lease ? this.#begin(known, registered, lease, mode) : null
+    // What may be stored already may be in our own worker's hands by now, and its attempt would pass for the one begun here.
+    const begun = lease && !(again && this.#o.worker.started) ? this.#begin(known, registered, lease, mode) : null
     const write = this.#write(begun?.decision.call ?? known, begun, lease, early, supersedes, registered, alerts)
     const claims = write.lease !== undefined && begun === null
     // Counted in the same step as it was allowed: of a burst of submits, each must see those before it.
@@ -187,9 +188,10 @@ export class Entrance {
   /** An insert of ours had been stored although its answer got lost: goes on as if it had been heard. */
   #resume(stored: Call, registered: Registered, uncertain: readonly Uncertain[]): void {
     const { worker, keeper } = this.#o
+    if (worker.has(stored.id)) return
     for (const { lease, begun } of uncertain) {
       // Where the lease is gone, whoever found that out lapses it or has taken it.
-      if (keeper.current !== lease) continue
+      if (lease === null || keeper.current !== lease) continue
       if (begun === null) {
         if (stored.state === 'waiting') return worker.insertedClaimed(stored, lease)
         continue

@@ -147,7 +147,8 @@ export class World {
     return join(this.#folder ?? '', 'steward.db')
   }
 
-  #store(): Store {
+  /** Another opening of the world's store, as it is. */
+  rawStore(): Store {
     if (this.#folder !== null) return sqlite(this.path, { clock: () => this.time.wallMs })
     const run = (sql: string): Promise<{ changes: number }> => { this.statements.push(sql); return Promise.resolve({ changes: 1 }) }
     return memoryStore({ system: { now: () => this.time.wallMs, soon: (fn) => void setImmediate(fn) }, data: this.#data, tx: { run, all: () => Promise.resolve([]) } })
@@ -155,12 +156,12 @@ export class World {
 
   async open(options: Partial<StewardOptions> = {}): Promise<Process> {
     const system = new VirtualSystem(this.time)
-    const watched = new Watched(this.#store())
+    const watched = new Watched(options.store ?? this.rawStore())
     const alerts: Alert[] = []
     const lines: Line[] = []
     const said = (level: Line['level']) => (message: string, fields: Readonly<Record<string, unknown>> = {}): void => void lines.push({ level, message, fields })
     const log: Log = { info: said('info'), warn: said('warn'), error: said('error') }
-    const steward = await Steward.open({ store: watched.store, system, log, onAlert: (alert) => void alerts.push(alert), ...options })
+    const steward = await Steward.open({ system, log, onAlert: (alert) => void alerts.push(alert), ...options, store: watched.store })
     const process = { steward, system, watched, alerts, lines }
     this.processes.push(process)
     return process
