@@ -62,7 +62,7 @@ onEachStore((make) => {
     const world = make()
     const busy = gate()
     const charge = scripted(world, { idempotency: none('x') }, busy.step)
-    const { steward } = await world.open({ operations: [charge], store: takenByItself(world) })
+    const { steward } = await world.open({ operations: [charge] }, takenByItself(world))
     steward.start()
     await world.got(steward.submit(charge, { key: 'a', input: {} }))
     await world.rest()

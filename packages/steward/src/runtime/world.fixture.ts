@@ -154,14 +154,14 @@ export class World {
     return memoryStore({ system: { now: () => this.time.wallMs, soon: (fn) => void setImmediate(fn) }, data: this.#data, tx: { run, all: () => Promise.resolve([]) } })
   }
 
-  async open(options: Partial<StewardOptions> = {}): Promise<Process> {
+  async open(options: Partial<StewardOptions> = {}, inner: Store = this.rawStore()): Promise<Process> {
     const system = new VirtualSystem(this.time)
-    const watched = new Watched(options.store ?? this.rawStore())
+    const watched = new Watched(inner)
     const alerts: Alert[] = []
     const lines: Line[] = []
     const said = (level: Line['level']) => (message: string, fields: Readonly<Record<string, unknown>> = {}): void => void lines.push({ level, message, fields })
     const log: Log = { info: said('info'), warn: said('warn'), error: said('error') }
-    const steward = await Steward.open({ system, log, onAlert: (alert) => void alerts.push(alert), ...options, store: watched.store })
+    const steward = await Steward.open({ store: watched.store, system, log, onAlert: (alert) => void alerts.push(alert), ...options })
     const process = { steward, system, watched, alerts, lines }
     this.processes.push(process)
     return process
