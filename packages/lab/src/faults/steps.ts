@@ -32,7 +32,7 @@ export type ConnectAct =
   | { readonly do: 'reset' }
   /** The bytes are handed over, and arrive this much later. */
   | { readonly do: 'late'; readonly ms: number }
-  /** The client sends the request again by itself: two arrive. */
+  /** The connection breaks after the request left, and the client sends it again by itself, inside the attempt. */
   | { readonly do: 'twice' }
 
 export type ArriveAct =

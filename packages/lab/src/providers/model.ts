@@ -58,6 +58,13 @@ export class ProviderModel implements ProviderView {
     return (this.#byBusinessKey.get(businessKey) ?? []).filter((effect) => effect.undoneAt === null)
   }
 
+  /** Effects beyond the first, over all intents. */
+  doubled(surplus: (effects: readonly LedgerEffect[]) => readonly LedgerEffect[]): number {
+    let count = 0
+    for (const effects of this.#byBusinessKey.values()) count += surplus(effects).length
+    return count
+  }
+
   /** Forgets every key: a failover without its memory. */
   forgetKeys(): void {
     this.#keys.clear()

@@ -19,8 +19,8 @@ export interface Database {
   open(process: SimProcess | null): Store
   /** The process is gone for good; `proven`: others can tell at once, as by a lock that the system dropped. */
   gone(process: SimProcess, store: Store, workers: readonly string[], proven: boolean): Promise<void>
-  /** The instant before which no call is due and no lease ends; `null` when something is under way. */
-  calmUntil(now: number): number | null
+  /** The instant before which no call is due, no deadline passes and no lease ends; `null` when somebody has to act now. `lives`: whether a worker's process runs. */
+  calmUntil(now: number, lives: (worker: string) => boolean): number | null
   /** A copy of all that is stored. */
   backup(): () => void
   close(): void
@@ -46,15 +46,15 @@ export class MemoryDatabase implements Database {
     return Promise.resolve()
   }
 
-  calmUntil(now: number): number | null {
+  calmUntil(now: number, lives: (worker: string) => boolean): number | null {
     const { data } = this
     let untilAt = Number.POSITIVE_INFINITY
     for (const { untilAt: endAt } of data.controls.values()) if (endAt !== null && endAt > now) untilAt = Math.min(untilAt, endAt)
     for (const row of data.open.values()) {
-      if (row.lease !== null || row.settle !== null) return null
-      const at = nextOf(row.call)
+      if (row.lease !== null && !lives(row.lease.worker)) return null
+      const at = row.settle?.dueAt ?? nextOf(row.call, row.lease !== null)
       if (at === null) continue
-      if (at <= now && data.controls.size === 0) return null
+      if (at <= now && (data.controls.size === 0 || row.settle !== null)) return null
       if (at > now) untilAt = Math.min(untilAt, at)
     }
     for (const worker of data.workers.values()) if (!worker.fenced) untilAt = Math.min(untilAt, Math.max(now, worker.leaseUntilAt))
@@ -80,8 +80,10 @@ export class MemoryDatabase implements Database {
   close(): void { /* it goes with the world */ }
 }
 
-/** When time or a worker moves it next. */
-function nextOf(call: Call): number | null {
+/** When time or a worker moves it next; what runs is moved by its deadline. */
+function nextOf(call: Call, isLeased: boolean): number | null {
+  if (call.state === 'running') return call.open.reduce((first, attempt) => (attempt.closedAt === null ? Math.min(first, attempt.deadlineAt) : first), Number.POSITIVE_INFINITY)
+  if (isLeased) return null
   const limit = call.state === 'in_doubt' || call.state === 'accepted' || call.stop !== null ? null : limitAt(call)
   const due = call.state === 'waiting' || call.state === 'checking' || call.state === 'accepted' ? call.dueAt : null
   return due === null ? limit : limit === null ? due : Math.min(due, limit)

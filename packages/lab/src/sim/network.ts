@@ -4,7 +4,8 @@
  * Until a request has left it belongs to its process: if that dies, nothing arrives; if it is frozen, it leaves (or is
  * stopped by the gate) at the thaw. From then on it goes its way alone. Mischief is asked at each stage.
  */
-import type { Client, ClientAnswer, ClientRequest } from '../contract.ts'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Client, ClientAnswer, ClientRequest, Connection } from '../contract.ts'
 import type { AnswerAct, ArriveAct, ConnectAct, Mischief, ProcessAct, WireStep } from '../faults/steps.ts'
 import type { Later, ProviderModel } from '../providers/model.ts'
 import { abortedBy, wireErrors } from './errors.ts'
@@ -26,7 +27,25 @@ export type Network = {
 }
 
 export function clientOf(process: SimProcess, network: Network): Client {
-  return { request: (request) => new Promise((resolve, reject) => { new Exchange(process, network, request, resolve, reject).start() }) }
+  return {
+    request: (request) => new Promise((resolve, reject) => { new Exchange(process, network, request, resolve, reject).start() }),
+    connect: (provider, isLookup) => connect(process, network, provider, isLookup),
+  }
+}
+
+/** The first stage alone, for a real client whose request is not known yet. */
+function connect(process: SimProcess, network: Network, provider: string, isLookup: boolean): Promise<Connection> {
+  const { mischief, random, scheduler } = network
+  const act = mischief.connect({ at: 'connect', process: process.name, provider, isLookup, path: '' })
+  return new Promise((resolve, reject) => {
+    if (act?.do === 'kill' && act.when === 'before') return network.kill(process)
+    if (act?.do === 'freeze' && act.when === 'before') network.freeze(process, act.forMs ?? 0)
+    scheduler.after(between(random, 1, 40), process, () => {
+      if (act?.do === 'dns') reject(wireErrors.dns(provider))
+      else if (act?.do === 'refused' || act?.do === 'tls' || act?.do === 'connect_timeout') reject(wireErrors[act.do]())
+      else resolve({ carry: (request) => new Promise((answered, failed) => { new Exchange(process, network, request, answered, failed, false).leave(act) }) })
+    })
+  })
 }
 
 class Exchange {
@@ -36,22 +55,25 @@ class Exchange {
   readonly #step: Omit<WireStep, 'at'>
   readonly #resolve: (answer: ClientAnswer) => void
   readonly #reject: (error: Error) => void
-  readonly #observed: ObservedRequest
+  /** `null` where a real client makes the request that the witness sees. */
+  readonly #observed: ObservedRequest | null
+  /** The async context of the code that sends, which the witness goes by. */
+  readonly #inContext = AsyncLocalStorage.snapshot()
   #over = false
 
-  constructor(process: SimProcess, network: Network, request: ClientRequest, resolve: (answer: ClientAnswer) => void, reject: (error: Error) => void) {
+  constructor(process: SimProcess, network: Network, request: ClientRequest, resolve: (answer: ClientAnswer) => void, reject: (error: Error) => void, isModelled = true) {
     this.#process = process
     this.#network = network
     this.#request = request
     this.#step = { process: process.name, provider: request.provider, isLookup: request.method === 'GET', path: request.path }
     this.#resolve = resolve
     this.#reject = reject
-    this.#observed = new ObservedRequest(request)
+    this.#observed = isModelled ? new ObservedRequest(request) : null
   }
 
   start(): void {
     const { signal } = this.#request
-    if (this.#observed.stoppedBy) return this.#fail(this.#observed.stoppedBy)
+    if (this.#observed?.stoppedBy) return this.#fail(this.#observed.stoppedBy)
     if (signal?.aborted) return this.#fail(abortedBy(signal))
     signal?.addEventListener('abort', () => this.#fail(abortedBy(signal)), { once: true })
     const act = this.#network.mischief.connect({ at: 'connect', ...this.#step })
@@ -63,20 +85,33 @@ class Exchange {
 
   #connected(act: ConnectAct | null): void {
     if (this.#over) return
-    if (act?.do === 'dns') return this.#fail(wireErrors.dns(this.#observed.host))
+    if (act?.do === 'dns') return this.#fail(wireErrors.dns(this.#request.provider))
     if (act?.do === 'refused' || act?.do === 'tls' || act?.do === 'connect_timeout') return this.#fail(wireErrors[act.do]())
     // The gate stands here: what it stops never leaves.
-    this.#observed.connected()
-    if (this.#observed.stoppedBy) {
+    this.#observed?.connected()
+    if (this.#observed?.stoppedBy) {
       this.#say('is stopped by the gate')
       return this.#fail(this.#observed.stoppedBy)
     }
+    this.leave(act)
+  }
+
+  /** The connection stands, and nothing stops the request. */
+  leave(act: ConnectAct | null): void {
     const { scheduler, random } = this.#network
     if (act?.do === 'reset') return void scheduler.after(between(random, 1, 20), this.#process, () => this.#fail(wireErrors.reset()))
     const travelMs = between(random, 1, 30) + (act?.do === 'late' ? act.ms : 0)
-    scheduler.after(travelMs, null, () => this.#arrive(true))
-    if (act?.do === 'twice') scheduler.after(travelMs + between(random, 0, 2_000), null, () => this.#arrive(false))
+    scheduler.after(travelMs, null, () => this.#arrive(act?.do !== 'twice'))
+    if (act?.do === 'twice') return this.#observed === null ? void scheduler.after(travelMs, null, () => this.#arrive(true)) : this.#again(travelMs)
     this.#strikes(act, 'after')
+  }
+
+  /** The connection broke, and the client sends once more by itself, in the same attempt: what comes of that is what the code sees. */
+  #again(afterMs: number): void {
+    const { random, scheduler } = this.#network
+    this.#observed?.failed(wireErrors.reset())
+    this.#over = true
+    scheduler.after(afterMs + between(random, 0, 2_000), this.#process, () => this.#inContext(() => new Exchange(this.#process, this.#network, this.#request, this.#resolve, this.#reject).start()))
   }
 
   /** @param heard somebody waits for this answer. */
@@ -107,7 +142,7 @@ class Exchange {
   #respond(answer: ClientAnswer, request: { answered: number | 'lost' | 'none' }): void {
     const act: AnswerAct | null = this.#network.mischief.answer({ at: 'answer', ...this.#step })
     if (act) this.#say(`the answer of ${this.#request.provider} suffers ${act.do}`)
-    request.answered = act?.do === 'reset' || act?.do === 'stall' || this.#over || this.#process.state === 'dead' ? 'lost' : answer.status
+    request.answered = act?.do === 'reset' || act?.do === 'stall' || act?.do === 'garbled' || this.#over || this.#process.state === 'dead' ? 'lost' : answer.status
     if (this.#strikes(act, 'before')) {
       request.answered = 'lost'
       return
@@ -118,10 +153,10 @@ class Exchange {
       if (this.#over) return
       if (act?.do === 'reset') return this.#fail(wireErrors.reset())
       if (act?.do === 'garbled') {
-        this.#observed.answered(answer.status)
+        this.#observed?.answered(answer.status)
         return this.#end(() => this.#reject(wireErrors.garbled()))
       }
-      this.#observed.answered(answer.status)
+      this.#observed?.answered(answer.status)
       this.#end(() => this.#resolve(answer))
       this.#strikes(act, 'after')
     })
@@ -143,7 +178,7 @@ class Exchange {
 
   #fail(error: Error): void {
     if (this.#over) return
-    this.#observed.failed(error)
+    this.#observed?.failed(error)
     this.#end(() => this.#reject(error))
   }
 

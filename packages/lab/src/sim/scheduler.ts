@@ -9,6 +9,7 @@
  * nothing is due for a while (`calm`), they are not run one by one but together, at most `LATE_MS` late. That is what
  * lets days pass in milliseconds.
  */
+import process from 'node:process'
 import { realSystem } from 'steward/internal'
 import type { Random } from './random.ts'
 
@@ -19,7 +20,7 @@ export type Parked = { readonly run: () => void; readonly isCancelled: () => boo
 type Event = { readonly at: number; readonly tie: number; readonly n: number; readonly owner: Owner | null; run: (() => void) | null }
 
 /** Longest that a background timer is late in calm times. */
-const LATE_MS = 20_000
+const LATE_MS = 60_000
 /** Events in a row at one instant beyond which the world is in a loop. */
 const SAME_INSTANT = 200_000
 
@@ -55,21 +56,38 @@ export class Scheduler {
 
   /** Runs everything up to an instant, then stands there. */
   async advanceTo(untilMs: number): Promise<void> {
-    await this.rest()
-    while (await this.step(untilMs));
+    await this.run(untilMs, () => false)
     this.elapsedMs = Math.max(this.elapsedMs, untilMs)
   }
 
-  /** Runs the next event unless it lies beyond; false when there is none. */
-  async step(untilMs: number): Promise<boolean> {
-    const event = this.#next(untilMs)
-    if (event === null) return false
-    this.#sameInstant = event.at > this.elapsedMs ? 0 : this.#sameInstant + 1
-    if (this.#sameInstant > SAME_INSTANT) throw new Error(`the world ran ${SAME_INSTANT} events without time passing, at ${this.elapsedMs} ms: something queues itself for ever`)
-    this.elapsedMs = Math.max(this.elapsedMs, event.at)
-    this.#run(event)
-    await this.rest()
-    return true
+  /** Runs event after event up to an instant, or until `stop` says so between two of them; whether it did. */
+  async run(untilMs: number, stop: () => boolean): Promise<boolean> {
+    for (;;) {
+      const ended = await macroStep(() => this.#burst(untilMs, stop))
+      if (ended !== null) return ended === 'stopped'
+    }
+  }
+
+  /** Lets all that was set off come to rest. */
+  async rest(): Promise<void> {
+    do await macroStep(() => undefined)
+    while (this.#options.busy())
+  }
+
+  /** Some events in a row, each followed by all it set off; `null`: to be continued. */
+  #burst(untilMs: number, stop: () => boolean): 'stopped' | 'over' | null {
+    for (let n = 0; n < BURST; n++) {
+      if (this.#options.busy()) return null
+      if (stop()) return 'stopped'
+      const event = this.#next(untilMs)
+      if (event === null) return 'over'
+      this.#sameInstant = event.at > this.elapsedMs ? 0 : this.#sameInstant + 1
+      if (this.#sameInstant > SAME_INSTANT) throw new Error(`the world ran ${SAME_INSTANT} events without time passing, at ${this.elapsedMs} ms: something queues itself for ever`)
+      this.elapsedMs = Math.max(this.elapsedMs, event.at)
+      this.#run(event)
+      workOff()
+    }
+    return null
   }
 
   #next(untilMs: number): Event | null {
@@ -94,16 +112,29 @@ export class Scheduler {
     event.run = null
     run()
   }
-
-  /** Lets all that was set off come to rest. */
-  async rest(): Promise<void> {
-    do await macroStep()
-    while (this.#options.busy())
-  }
 }
 
-/** One turn of the event loop: promises and next ticks are worked off when it comes. */
-const macroStep = (): Promise<void> => new Promise((resolve) => realSystem.soon(resolve))
+/**
+ * Works off promises and next ticks here and now. Node's own hook for that has no public name; where it is missing,
+ * each event takes a turn of the event loop, with the same result, more slowly.
+ */
+const tick: unknown = (process as { _tickCallback?: unknown })._tickCallback
+const workOff = typeof tick === 'function' ? () => { tick.call(process) } : () => undefined
+/** Events per turn of the event loop: other work of the process gets its turn, too. */
+const BURST = typeof tick === 'function' ? 5_000 : 1
+
+/** Runs in a turn of the event loop of its own: promises and next ticks are worked off before and after it. */
+function macroStep<T>(run: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    realSystem.soon(() => {
+      try {
+        resolve(run())
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+  })
+}
 
 function isBefore(a: Event, b: Event): boolean {
   return a.at !== b.at ? a.at < b.at : a.tie !== b.tie ? a.tie < b.tie : a.n < b.n

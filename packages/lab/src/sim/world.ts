@@ -9,7 +9,7 @@ import type { Belief, Carrier, CarrierMaker, Fault, InjectedFault, Intent, Opera
 import { FaultBoard, type Injected } from '../faults/board.ts'
 import { kindOf } from '../faults/kinds.ts'
 import type { Mischief } from '../faults/steps.ts'
-import { ALL_CONTRACTS } from '../providers/contract.ts'
+import { ALL_CONTRACTS, type ProviderContract } from '../providers/contract.ts'
 import { type Later, ProviderModel } from '../providers/model.ts'
 import { standardOperations } from '../workload/operations.ts'
 import { type Database, MemoryDatabase, SqliteDatabase } from './database.ts'
@@ -22,6 +22,10 @@ import { simStore } from './sim-store.ts'
 import { Trace } from './trace.ts'
 
 export type SimOptions = WorldOptions & {
+  /** Providers beside the standard ones. */
+  readonly contracts?: readonly ProviderContract[]
+  /** Whether something outside virtual time is under way: a real client at work. */
+  readonly busy?: () => boolean
   /** Who decides what goes wrong. Default: a board of faults that were injected. */
   readonly mischief?: Mischief
   /** How long a worker's lease is without a heartbeat. Default 4s, the engine's own. */
@@ -110,14 +114,15 @@ export class SimWorld implements World {
     this.#wireRandom = stream('wire')
     this.#storeRandom = stream('store')
     this.#pooled = options.pooled ?? this.#storeRandom() < 0.5
-    this.scheduler = new Scheduler({ random: stream('order'), busy: () => this.#outside > 0, calmUntilMs: () => this.#calmUntilMs() })
+    this.scheduler = new Scheduler({ random: stream('order'), busy: () => this.#outside > 0 || options.busy?.() === true, calmUntilMs: () => this.#calmUntilMs() })
     this.board = new FaultBoard(stream('faults'), () => this.now)
     this.#mischief = options.mischief ?? this.board
     const clock = { now: () => this.now + this.databaseSkewMs, soon: (fn: () => void) => void this.scheduler.after(0, null, fn) }
     this.database = this.store === 'memory' ? new MemoryDatabase(clock) : new SqliteDatabase(clock)
-    for (const contract of ALL_CONTRACTS) this.models.set(contract.name, new ProviderModel(contract, stream(contract.name)))
+    for (const contract of [...ALL_CONTRACTS, ...(options.contracts ?? [])]) this.models.set(contract.name, new ProviderModel(contract, stream(contract.name)))
     this.#sources = options.operations ?? standardOperations()
-    this.operations = this.#sources.map((source) => source({ request: () => Promise.reject(new Error('operations of the world itself are not for sending')) }))
+    const unsent = () => Promise.reject(new Error('operations of the world itself are not for sending'))
+    this.operations = this.#sources.map((source) => source({ request: unsent, connect: unsent }))
     this.hands = new WorldHands(this, stream('hands'))
   }
 
@@ -136,8 +141,13 @@ export class SimWorld implements World {
     if (this.#outside > 0 || this.now < this.downUntil) return null
     for (const { sim } of this.running.values()) if (sim.state === 'frozen') return null
     const now = this.now + this.databaseSkewMs
-    const untilAt = this.database.calmUntil(now)
+    const untilAt = this.database.calmUntil(now, (worker) => this.#lives(worker))
     return untilAt === null ? null : this.scheduler.elapsedMs + (untilAt - now)
+  }
+
+  #lives(worker: string): boolean {
+    for (const { sim, workers } of this.running.values()) if (sim.state === 'alive' && workers.at(-1) === worker) return true
+    return false
   }
 
   async advance(ms: number): Promise<void> {
@@ -146,13 +156,16 @@ export class SimWorld implements World {
 
   async until(claim: () => boolean | Promise<boolean>, limitMs: number): Promise<boolean> {
     const endMs = this.scheduler.elapsedMs + limitMs
-    await this.scheduler.rest()
     for (;;) {
-      if (await claim()) return true
-      if (!(await this.scheduler.step(endMs))) break
+      const holds = claim()
+      if (typeof holds === 'boolean' ? holds : await holds) return true
+      // A claim that asks is put again after each event; the others are looked at in between.
+      let one = false
+      const stopped = typeof holds === 'boolean' ? await this.scheduler.run(endMs, () => claim() === true) : await this.scheduler.run(endMs, () => one || !(one = true))
+      if (stopped) continue
+      this.scheduler.elapsedMs = Math.max(this.scheduler.elapsedMs, endMs)
+      return await claim()
     }
-    this.scheduler.elapsedMs = Math.max(this.scheduler.elapsedMs, endMs)
-    return await claim()
   }
 
   async ask<T>(question: () => Promise<T>): Promise<T> {

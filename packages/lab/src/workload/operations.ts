@@ -57,7 +57,7 @@ async function send(client: Client, contract: ProviderContract, shape: ErrorShap
   const key = contract.keys === null || options.ignoresKey === true ? {} : { [contract.keys.header]: context.idempotencyKey }
   const answer = await client.request({
     provider: contract.name, method: contract.isNatural ? 'PUT' : 'POST', path: `/effects/${context.call.key}`, headers: key,
-    body: { operation: context.call.operation, orderId: input.orderId, amount: input.amount },
+    body: { operation: context.call.operation, ...input },
     ...(options.ignoresSignal === true ? {} : { signal: context.signal }),
   })
   if (answer.status >= 400) throw shape(answer)
@@ -97,6 +97,8 @@ export const STANDARD = {
 } as const
 export type StandardName = keyof typeof STANDARD
 export const STANDARD_NAMES = Object.keys(STANDARD) as readonly StandardName[]
+
+export const operationName = (name: StandardName): string => `charge-${CONTRACTS[name].name}`
 
 /** Operations by the name of the contract. */
 export const standardOperations = (names: readonly StandardName[] = STANDARD_NAMES, options: ModelledOptions = {}): readonly OperationSource[] => names.map((name) => STANDARD[name](options))
