@@ -11,7 +11,7 @@ import { standardOperations } from './operations.ts'
 import { type Plan, type PlanOptions, planOf, type PlannedCall } from './plan.ts'
 
 export type RunOptions = PlanOptions & Pick<SimOptions, 'store' | 'keepTrace'>
-export type WorkloadResult = RunResult & { readonly kinds: readonly string[]; readonly trace: readonly string[] }
+export type WorkloadResult = RunResult & { readonly kinds: readonly string[]; readonly points: readonly string[]; readonly trace: readonly string[] }
 
 const SECOND = 1_000
 const HOUR = 3_600 * SECOND
@@ -36,7 +36,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
     await makePeace(world)
     await rest(world)
     const after = await auditWorld(world, { atRest: true, excused })
-    return await resultOf(world, [...during.safety, ...after.safety, ...reused(world)], after.liveness)
+    return await resultOf(world, [...during.safety, ...after.safety, ...reused(world)], await unexplained(world, after.liveness))
   } finally {
     await world.close()
   }
@@ -100,6 +100,18 @@ async function rest(world: SimWorld): Promise<void> {
   await world.advance(10 * 60 * SECOND)
 }
 
+/** Under `natural` only sending again decides; who was told to stop, or refused, while in doubt cannot know. */
+async function unexplained(world: SimWorld, liveness: readonly Violation[]): Promise<readonly Violation[]> {
+  const kept: Violation[] = []
+  for (const violation of liveness) {
+    const call = violation.rule === 'decided' ? await world.observer.find(violation.operation, violation.key) : null
+    const isStopped = call?.story.some((entry) => (entry.what === 'closed' && entry.verdict === 'rejected') || (entry.what === 'action' && entry.action === 'cancel')) === true
+    const isNatural = world.operations.find((operation) => operation.name === violation.operation)?.idempotency.kind === 'natural'
+    if (!(isNatural && isStopped)) kept.push(violation)
+  }
+  return kept
+}
+
 function reused(world: SimWorld): readonly Violation[] {
   return world.keysReused.map(({ operation, key }) => ({ rule: 'one-key', operation, key, what: 'another input was taken under its key' }))
 }
@@ -110,6 +122,7 @@ async function resultOf(world: SimWorld, safety: readonly Violation[], liveness:
   const doubled = [...world.models.values()].reduce((sum, model) => sum + model.doubled(surplusEffects), 0)
   return {
     seed: world.seed, strategy: world.strategy, safety, liveness, traceHash: world.traceHash, trace: world.trace,
+    points: [...new Set(world.faults.filter((fault) => fault.hits > 0).map((fault) => fault.point))],
     kinds: [...new Set(world.faults.filter((fault) => fault.hits > 0).map((fault) => fault.kind))],
     figures: {
       intents: new Set(world.intents.map((intent) => `${intent.operation} ${intent.key}`)).size,
