@@ -51,7 +51,8 @@ export class MemoryDatabase implements Database {
     let untilAt = Number.POSITIVE_INFINITY
     for (const { untilAt: endAt } of data.controls.values()) if (endAt !== null && endAt > now) untilAt = Math.min(untilAt, endAt)
     for (const row of data.open.values()) {
-      if (row.lease !== null && !lives(row.lease.worker)) return null
+      // Of the dead and the frozen, others learn when their lease ends; unless they know already.
+      if (row.lease !== null && !lives(row.lease.worker) && (data.dead.has(row.lease.worker) || data.workers.get(row.lease.worker)?.fenced !== false)) return null
       const at = row.settle?.dueAt ?? nextOf(row.call, row.lease !== null)
       if (at === null) continue
       if (at <= now && (data.controls.size === 0 || row.settle !== null)) return null

@@ -94,13 +94,13 @@ export class Scheduler {
     const soonest = this.#foreground.peek()
     const round = this.#background.peek()
     if (round === null || (soonest !== null && isBefore(soonest, round))) return soonest !== null && soonest.at <= untilMs ? this.#foreground.pop() : null
-    if (round.at > untilMs) return null
-    if (round.at <= this.elapsedMs) return this.#background.pop()
     const calmUntilMs = this.#options.calmUntilMs()
-    if (calmUntilMs !== null) {
-      const leapMs = Math.min(calmUntilMs, soonest?.at ?? Number.POSITIVE_INFINITY, untilMs, round.at + LATE_MS)
-      if (leapMs > round.at) this.elapsedMs = leapMs
-    }
+    if (calmUntilMs === null || calmUntilMs <= this.elapsedMs) return round.at <= untilMs ? this.#background.pop() : null
+    // Nothing for the round to find: it may wait, and others go before it.
+    const runsAt = Math.max(this.elapsedMs, Math.min(calmUntilMs, round.at + LATE_MS))
+    if (soonest !== null && soonest.at < runsAt) return soonest.at <= untilMs ? this.#foreground.pop() : null
+    if (runsAt > untilMs) return null
+    this.elapsedMs = runsAt
     return this.#background.pop()
   }
 

@@ -139,7 +139,6 @@ export class SimWorld implements World {
 
   #calmUntilMs(): number | null {
     if (this.#outside > 0 || this.now < this.downUntil) return null
-    for (const { sim } of this.running.values()) if (sim.state === 'frozen') return null
     const now = this.now + this.databaseSkewMs
     const untilAt = this.database.calmUntil(now, (worker) => this.#lives(worker))
     return untilAt === null ? null : this.scheduler.elapsedMs + (untilAt - now)
