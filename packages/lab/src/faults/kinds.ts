@@ -53,7 +53,7 @@ export type FaultKind = {
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 
-type StepOptions = { readonly moves?: readonly StoreMove[]; readonly times?: number; readonly chance?: number; readonly forMs?: number; readonly lookups?: boolean }
+type StepOptions = { readonly moves?: readonly StoreMove[]; readonly times?: number; readonly chance?: number; readonly forMs?: number; readonly lookups?: boolean; /** Providers that it does not strike. */ readonly not?: readonly string[] }
 
 /** A kind that strikes steps. `where` names a process (store steps), or a process or a provider (steps of the wire). */
 function striking(kind: string, point: InjectionPoint, what: string, at: Step['at'], act: (parameters: Injected['parameters'], random: Random) => Act, options: StepOptions = {}): FaultKind {
@@ -63,7 +63,7 @@ function striking(kind: string, point: InjectionPoint, what: string, at: Step['a
       const times = numberOf(fault.parameters['times']) ?? options.times ?? (fault.forMs === null ? 1 : Number.POSITIVE_INFINITY)
       hands.set({
         fault, at, left: times, chance: numberOf(fault.parameters['chance']) ?? options.chance ?? 1,
-        matches: (step) => (step.at === 'store' ? (options.moves ?? [step.move]).includes(step.move) && (fault.where === null || fault.where === step.process) : (fault.where === null || fault.where === step.process || fault.where === step.provider) && (options.lookups === true || !step.isLookup)),
+        matches: (step) => (step.at === 'store' ? (options.moves ?? [step.move]).includes(step.move) && (fault.where === null || fault.where === step.process) : (fault.where === null || fault.where === step.process || fault.where === step.provider) && (options.lookups === true || !step.isLookup) && options.not?.includes(step.provider) !== true),
         act: (_step, random) => act(fault.parameters, random),
       })
     },
@@ -172,6 +172,9 @@ const NETWORK: readonly FaultKind[] = [
   striking('net.answer-garbled', 'net.send', 'The answer is cut off.', 'answer', () => ({ do: 'garbled' }), { lookups: true }),
 ]
 
+/** The model of a provider that keeps only successes under a key. */
+const KEEPS_NO_ERRORS = 'checkout'
+
 const PROVIDERS: readonly FaultKind[] = [
   striking('gate.500', 'provider.gate', 'What stands in front answers 502: nothing was looked at.', 'arrive', () => answer(502), { times: 5, lookups: true }),
   striking('gate.outage', 'provider.gate', 'Everything is answered 503 for hours.', 'arrive', () => answer(503), { forMs: 60 * MINUTE, lookups: true }),
@@ -186,7 +189,9 @@ const PROVIDERS: readonly FaultKind[] = [
   striking('provider.declines', 'provider.before_effect', 'The card is declined.', 'work', () => ({ do: 'decline' })),
   striking('provider.slow', 'provider.effect', 'The provider takes eight seconds.', 'work', (parameters) => ({ do: 'slow', ms: msOf(parameters, 8 * SECOND) }), { times: 4 }),
   striking('provider.gateway-timeout', 'provider.effect', 'The gateway answers 504 while the work goes on.', 'work', () => ({ do: 'gateway', status: 504 }), { times: 2 }),
-  striking('provider.error-after', 'provider.after_effect', 'It happened, and the answer is an internal error.', 'work', () => ({ do: 'error', effect: true, status: 500 })),
+  striking('provider.error-after', 'provider.after_effect', 'It happened, and the answer is an internal error.', 'work', () => ({ do: 'error', effect: true, status: 500 }), { not: [KEEPS_NO_ERRORS] }),
+  // Sending again is what such a provider asks for after an error; where the error itself is lost, nothing tells that it must not be done.
+  { ...striking('provider.error-after-unkept', 'provider.after_effect', 'It happened, the answer is an internal error, and the provider keeps no trace of it under the key.', 'work', () => ({ do: 'error', effect: true, status: 500 })), beyondContract: true },
   acting('webhook.early', 'provider.webhook', 'A webhook tells of an effect, perhaps before its call is on record.', null, (hands) => hands.webhook({ repeat: 1, spreadMs: 0, stale: false })),
   acting('webhook.repeated', 'provider.webhook', 'A webhook comes five times over two days.', null, (hands) => hands.webhook({ repeat: 5, spreadMs: 2 * 86_400_000, stale: false })),
   acting('webhook.reordered', 'provider.webhook', 'A webhook that says "not yet" comes after the one that says "done".', null, (hands) => hands.webhook({ repeat: 1, spreadMs: 0, stale: true })),

@@ -36,8 +36,8 @@ export class ProviderModel implements ProviderView {
   readonly #requests: Request[] = []
   readonly #byBusinessKey = new Map<string, Effect[]>()
   readonly #keys = new Map<string, Kept>()
-  /** Intents whose work was taken and is not done yet. */
-  readonly #pending = new Set<string>()
+  /** Intents whose work was taken, and until when the list says that it is pending: until it shows the effect. */
+  readonly #pending = new Map<string, number>()
 
   constructor(contract: ProviderContract, random: Random) {
     this.contract = contract
@@ -186,14 +186,15 @@ export class ProviderModel implements ProviderView {
   /** Takes the request now, does it later. */
   #promise(given: ClientRequest, request: Request, kept: Kept, act: WorkAct | null): { answer: ClientAnswer; later: Later | null } {
     const reference = `${this.contract.name}_p${this.#requests.length}`
-    this.#pending.add(request.businessKey ?? '')
+    this.#pending.set(request.businessKey ?? '', Number.POSITIVE_INFINITY)
     const fails = this.#random() < 0.1
     const { fromMs, toMs } = this.contract.later ?? { fromMs: 0, toMs: 0 }
     const later: Later = {
       afterMs: between(this.#random, fromMs, toMs),
       happen: (now) => {
-        this.#pending.delete(request.businessKey ?? '')
-        if (!fails) request.reference = this.#effect(given, request, kept, now).reference
+        const effect = fails ? null : this.#effect(given, request, kept, now)
+        this.#pending.set(request.businessKey ?? '', effect?.visibleAt ?? now)
+        if (effect !== null) request.reference = effect.reference
         return { operation: request.operation, businessKey: request.businessKey ?? '', reference: request.reference ?? reference, says: fails ? 'refuted' : 'applied' }
       },
     }
@@ -204,7 +205,7 @@ export class ProviderModel implements ProviderView {
   #looked(given: ClientRequest, now: number): ClientAnswer {
     const businessKey = new URL(given.path, 'http://provider').searchParams.get('orderId') ?? ''
     const data = (this.#byBusinessKey.get(businessKey) ?? []).filter((effect) => effect.visibleAt <= now && effect.undoneAt === null)
-    return { status: 200, headers: {}, body: { data: data.map(({ reference, amount, providerKey }) => ({ id: reference, amount, key: providerKey })), pending: this.#pending.has(businessKey) } }
+    return { status: 200, headers: {}, body: { data: data.map(({ reference, amount, providerKey }) => ({ id: reference, amount, key: providerKey })), pending: (this.#pending.get(businessKey) ?? now) > now } }
   }
 }
 

@@ -68,7 +68,8 @@ export class WorldHands implements Hands {
 
   resubmit(otherAmount: boolean): void {
     const intent = this.#someIntent()
-    if (intent === null) return
+    // Before the first is on record, either input may be the one that takes the key.
+    if (intent === null || (otherAmount && intent.acknowledgedAt === null)) return
     const input = otherAmount ? { ...(intent.input as object), amount: between(this.random, 1, 99_999) } : intent.input
     this.#world.resubmit(intent, input, this.#world.pickProcess(this.random) ?? intent.process, otherAmount)
   }

@@ -20,14 +20,14 @@ const order: StandardSchema<Order, Order> = {
 
 /** An answer of 4xx or 5xx, as the SDKs and clients of this world throw it. */
 export type ErrorShape = (answer: ClientAnswer) => Error
-const stripeError: ErrorShape = ({ status, headers, body }) => {
+export const stripeError: ErrorShape = ({ status, headers, body }) => {
   const raw = (body as { error?: { type?: string; code?: string } }).error ?? {}
   return Object.assign(new Error(`Stripe answered ${status}`), { type: 'StripeError', rawType: raw.type, code: raw.code, statusCode: status, headers, raw: body })
 }
-const axiosError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error(`Request failed with status code ${status}`), { name: 'AxiosError', isAxiosError: true, code: 'ERR_BAD_RESPONSE', response: { status, headers, data: body } })
-const checkoutError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error('checkout error'), { name: 'ProviderError', http_code: status, headers, body })
+export const axiosError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error(`Request failed with status code ${status}`), { name: 'AxiosError', isAxiosError: true, code: 'ERR_BAD_RESPONSE', response: { status, headers, data: body } })
+export const checkoutError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error('checkout error'), { name: 'ProviderError', http_code: status, headers, body })
 const adyenError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error('HTTP Exception'), { name: 'HttpClientException', statusCode: status, responseHeaders: headers, responseBody: JSON.stringify(body), errorCode: (body as { errorCode?: string }).errorCode })
-const plainError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error(`answered ${status}`), { status, headers, body })
+export const plainError: ErrorShape = ({ status, headers, body }) => Object.assign(new Error(`answered ${status}`), { status, headers, body })
 
 export type ModelledOptions = {
   readonly name?: string

@@ -7,6 +7,7 @@
 import { auditWorld, type Rule, surplusEffects } from '../auditor/index.ts'
 import type { RunResult, Violation } from '../contract.ts'
 import { createWorld, type OpenIntent, type SimOptions, type SimWorld } from '../sim/world.ts'
+import { excuses, unexplained } from './excuses.ts'
 import { standardOperations } from './operations.ts'
 import { type Plan, type PlanOptions, planOf, type PlannedCall } from './plan.ts'
 
@@ -31,7 +32,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
   try {
     schedule(world, plan)
     await world.advance(plan.spanMs + 10 * SECOND)
-    const excused = (rule: Rule): boolean => excuses(world, rule)
+    const excused = (rule: Rule, operation: string): boolean => excuses(world, rule, operation)
     const during = await auditWorld(world, { excused })
     await makePeace(world)
     await rest(world)
@@ -40,15 +41,6 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
   } finally {
     await world.close()
   }
-}
-
-/** Rules that hold instants of the story against those of the ledger: they say nothing once the database's clock was moved. */
-const BY_CLOCK: ReadonlySet<Rule> = new Set<Rule>(['begun-before-sent', 'obeys-waits', 'inside-window', 'absence-in-time'])
-
-function excuses(world: SimWorld, rule: Rule): boolean {
-  if (BY_CLOCK.has(rule) && world.faults.some((fault) => fault.point === 'clock.db')) return true
-  // A client that sends by itself has more requests than there are attempts.
-  return rule === 'begun-before-sent' && world.faults.some((fault) => fault.kind === 'net.sent-twice' && fault.hits > 0)
 }
 
 /** The next release of every operation: another version, whose input has a field more. */
@@ -98,18 +90,6 @@ async function rest(world: SimWorld): Promise<void> {
   }
   // Alerts and handlers are told within their own rounds.
   await world.advance(10 * 60 * SECOND)
-}
-
-/** Under `natural` only sending again decides; who was told to stop, or refused, while in doubt cannot know. */
-async function unexplained(world: SimWorld, liveness: readonly Violation[]): Promise<readonly Violation[]> {
-  const kept: Violation[] = []
-  for (const violation of liveness) {
-    const call = violation.rule === 'decided' ? await world.observer.find(violation.operation, violation.key) : null
-    const isStopped = call?.story.some((entry) => (entry.what === 'closed' && entry.verdict === 'rejected') || (entry.what === 'action' && entry.action === 'cancel')) === true
-    const isNatural = world.operations.find((operation) => operation.name === violation.operation)?.idempotency.kind === 'natural'
-    if (!(isNatural && isStopped)) kept.push(violation)
-  }
-  return kept
 }
 
 function reused(world: SimWorld): readonly Violation[] {
