@@ -138,6 +138,13 @@ export type ClientAnswer = { readonly status: number; readonly headers: Readonly
 /** How modelled code of one process reaches providers. Rejects with the errors that real clients throw; never on a status. */
 export interface Client {
   request(request: ClientRequest): Promise<ClientAnswer>
+  /** A connection for a real client's socket. Rejects with what breaks before the first byte. */
+  connect(provider: string, isLookup: boolean): Promise<Connection>
+}
+
+/** Carries what a real client has sent. Unlike `Client.request` it is not shown to the wire witness, which sees the real request. */
+export interface Connection {
+  carry(request: ClientRequest): Promise<ClientAnswer>
 }
 
 /** A modelled operation, made once per process around its client. */

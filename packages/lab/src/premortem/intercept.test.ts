@@ -21,7 +21,7 @@ beforeEach(async () => {
     message.resume().once('end', () => answer.writeHead(200, { 'content-type': 'application/json', 'connection': 'close' }).end('{"id":"ch_lab"}'))
   })
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-  interception = intercept({ port: (server.address() as net.AddressInfo).port, refuse: (destination) => { asked.push(destination); return refusal } })
+  interception = intercept({ port: (server.address() as net.AddressInfo).port, admit: (destination) => { asked.push(destination); return refusal ? Promise.reject(refusal) : Promise.resolve() } })
 })
 afterEach(async () => {
   interception.restore()
@@ -84,7 +84,7 @@ it('lets pass what is named, and puts the network back', async () => {
   const other = http.createServer((_message, answer) => void answer.end('other'))
   await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve))
   const { port } = other.address() as net.AddressInfo
-  interception = intercept({ port: (server.address() as net.AddressInfo).port, refuse: () => null, passes: (destination) => destination.port === port })
+  interception = intercept({ port: (server.address() as net.AddressInfo).port, admit: () => Promise.resolve(), passes: (destination) => destination.port === port })
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('other')
   await (await fetch('http://127.0.0.1:59999/')).text()
   expect(seen).toEqual(['GET 127.0.0.1:59999/'])
@@ -92,6 +92,6 @@ it('lets pass what is named, and puts the network back', async () => {
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('other')
   expect(() => interception.restore()).not.toThrow()
   await new Promise((resolve) => void other.close(resolve))
-  interception = intercept({ port: 1, refuse: () => null })
-  expect(() => intercept({ port: 1, refuse: () => null })).toThrow('already intercepted')
+  interception = intercept({ port: 1, admit: () => Promise.resolve() })
+  expect(() => intercept({ port: 1, admit: () => Promise.resolve() })).toThrow('already intercepted')
 })

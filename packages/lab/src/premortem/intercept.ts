@@ -11,6 +11,7 @@
  * open before. Unix sockets and pipes pass; so does what `passes` names. One interception at a time in a process;
  * `restore` puts everything back.
  */
+import { AsyncResource } from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import tls from 'node:tls'
@@ -21,8 +22,10 @@ export type Destination = { readonly host: string; readonly port: number; readon
 export type InterceptOptions = {
   /** Port of the lab's server on the loopback. */
   readonly port: number
-  /** Asked for each connection: `null` lets it reach the lab; an error fails it before a byte leaves. */
-  refuse(destination: Destination): Error | null
+  /** Asked for each connection, in the async context that makes it. Resolves when it may reach the lab; an error fails it before a byte leaves. */
+  admit(destination: Destination): Promise<void>
+  /** The connection stands; by `localPort` the server knows it. Called before anything is written. */
+  connected?(localPort: number, destination: Destination): void
   /** Connections that go where they were meant to: a test database, say. Default: none. */
   passes?(destination: Destination): boolean
 }
@@ -46,10 +49,16 @@ export function intercept(options: InterceptOptions): Interception {
   const toLab = { host: '127.0.0.1', port: options.port }
 
   const redirect = (socket: net.Socket, destination: Destination, connected: Listener | undefined): net.Socket => {
-    const error = options.refuse(destination)
+    socket.setMaxListeners(0)
+    const standing = AsyncResource.bind(() => options.connected?.(socket.localPort ?? 0, destination))
+    socket.once('connect', standing)
     if (connected) socket.once('connect', connected)
-    if (error === null) return plainConnect.call(socket, toLab)
-    process.nextTick(() => socket.destroy(error))
+    // What is written meanwhile waits for the connection, as it would for a handshake.
+    ;(socket as { connecting: boolean }).connecting = true
+    options.admit(destination).then(
+      () => { if (!socket.destroyed) plainConnect.call(socket, toLab) },
+      (error: unknown) => void socket.destroy(error instanceof Error ? error : new Error(String(error))),
+    )
     return socket
   }
 

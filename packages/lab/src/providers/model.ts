@@ -201,11 +201,11 @@ export class ProviderModel implements ProviderView {
     return { answer: act?.do === 'error' ? this.contract.error(act.status, true) : { status: 202, headers: {}, body: { id: reference, status: 'pending' } }, later }
   }
 
-  /** `GET …?orderId=…`: what is there for this intent, as far as it shows already. */
+  /** `GET …?orderId=…`: what is there for this intent, as far as it shows already; without an intent, all there is. */
   #looked(given: ClientRequest, now: number): ClientAnswer {
-    const businessKey = new URL(given.path, 'http://provider').searchParams.get('orderId') ?? ''
-    const data = (this.#byBusinessKey.get(businessKey) ?? []).filter((effect) => effect.visibleAt <= now && effect.undoneAt === null)
-    return { status: 200, headers: {}, body: { data: data.map(({ reference, amount, providerKey }) => ({ id: reference, amount, key: providerKey })), pending: (this.#pending.get(businessKey) ?? now) > now } }
+    const businessKey = new URL(given.path, 'http://provider').searchParams.get('orderId')
+    const data = (businessKey === null ? this.#effects : (this.#byBusinessKey.get(businessKey) ?? [])).filter((effect) => effect.visibleAt <= now && effect.undoneAt === null)
+    return { status: 200, headers: {}, body: { data: data.map(({ reference, amount, providerKey, businessKey: orderId }) => ({ id: reference, amount, key: providerKey, orderId })), pending: businessKey !== null && (this.#pending.get(businessKey) ?? now) > now } }
   }
 }
 

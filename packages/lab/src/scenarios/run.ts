@@ -4,6 +4,7 @@ import type { AnswerKind } from 'steward/internal'
 import { auditWorld } from '../auditor/index.ts'
 import { billOf } from '../compare/bill.ts'
 import type { Figures, OperationSource, Violation, World, WorldOptions } from '../contract.ts'
+import type { RealSends } from '../premortem/real-sends.ts'
 import { createWorld } from '../sim/world.ts'
 import { DAY, MINUTE, type Scenario } from './scenario.ts'
 import { SceneStage } from './stage.ts'
@@ -18,8 +19,8 @@ export type PlayOptions = {
   /** Who carries the calls in Steward's place. */
   readonly carrier?: WorldOptions['carrier']
   readonly keepTrace?: boolean
-  /** The rest of the world. */
-  readonly world?: Partial<Parameters<typeof createWorld>[0]>
+  /** The operation's real code: its contract with the world, and its client, which may send more than once within an attempt. */
+  readonly real?: RealSends
 }
 
 /** `survived`: the contract held, and so did what the scenario expects. `waits`: it does not, and Steward is known not to have that yet. */
@@ -50,10 +51,17 @@ export type Played = {
 export const order = (key: string): Json => ({ orderId: key, amount: 4200 })
 
 export async function play(scenario: Scenario, options: PlayOptions): Promise<Played> {
-  const { seed, store = 'memory', source, example = order, carrier, keepTrace = false } = options
-  const world = await createWorld({ seed, store, keepTrace, operations: [source], ...(carrier === undefined ? {} : { carrier }), ...options.world })
+  const { seed, store = 'memory', source, example = order, carrier, keepTrace = false, real } = options
+  const world = await createWorld({
+    seed, store, keepTrace, operations: [source], ...(carrier === undefined ? {} : { carrier }),
+    ...(real === undefined ? {} : { contracts: [real.contract], busy: real.busy }),
+  })
   try {
     const stage = new SceneStage(world, source, example)
+    if (real !== undefined) {
+      real.enter(world)
+      if (stage.answer === 'providerKey' || stage.answer === 'natural') stage.excuse(['begun-before-sent'], 'its client resends by itself, which is harmless here')
+    }
     await scenario.run(stage)
     world.heal()
     stage.expect(await stage.rest(4 * DAY), 'after the faults had ended, not everything came to rest')

@@ -68,8 +68,9 @@ export const ambiguousCall: Plays = {
       await cancel('o2')
       await stage.rest()
       for (const key of ['o1', 'o2']) {
-        stage.expect((await stage.call(key))?.state !== 'cancelled', `${key} says "cancelled", and the provider did it`)
-        stage.expect(stage.requests(key).length <= 1, `${key} was sent again after the cancel`)
+        const call = await stage.call(key)
+        stage.expect(call?.state !== 'cancelled', `${key} says "cancelled", and the provider did it`)
+        stage.expect((call?.attempts ?? 0) <= 1, `${key} was sent again after the cancel`)
       }
     },
   },
