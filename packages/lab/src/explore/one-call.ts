@@ -14,12 +14,14 @@ export type OneCall = { readonly steps: readonly Step[]; readonly struck: number
 
 const KEY = 'o_1'
 const SECOND = 1_000
+/** Idle rounds may be so late: what they have to find is bounded by leases, dues and deadlines anyway. */
+const LATE_MS = 4 * SECOND
 /** The longest a call may take with two faults: given up after ten minutes, asked about for five more. */
 const PATIENCE_MS = 20 * 60 * SECOND
 
 export async function runOneCall(subject: Subject, plan: readonly Planned[], options: { readonly keepTrace?: boolean; readonly seed?: number; /** `direct`: submitted in a worker, which sends at once. `queued`: in a process that only submits. */ readonly entry?: Entry } = {}): Promise<OneCall> {
   const planner = new Planner(plan)
-  const world = await createWorld({ seed: options.seed ?? 1, mischief: planner, operations: [subject.source], contracts: [subject.contract], workers: 2, lease: '4s', pooled: false, storeLatencyMs: 1, keepTrace: options.keepTrace ?? false })
+  const world = await createWorld({ seed: options.seed ?? 1, mischief: planner, operations: [subject.source], contracts: [subject.contract], workers: 2, lease: '4s', pooled: false, storeLatencyMs: 1, lateMs: LATE_MS, keepTrace: options.keepTrace ?? false })
   try {
     planner.isClaimable = () => claimable(world)
     const entry = options.entry ?? 'direct'
@@ -58,6 +60,6 @@ async function rest(world: SimWorld): Promise<void> {
   // A settled call may still be struck by what is under way: zombies wake, late answers arrive.
   await world.advance(16 * SECOND)
   await world.until(() => isOver() && world.processes.length === world.running.size, PATIENCE_MS)
-  // Rounds that find nothing may be a minute late in this world, and alerts are told in one.
-  await world.advance(70 * SECOND)
+  // Alerts are told in a round of their own.
+  await world.advance(LATE_MS + 2 * SECOND)
 }

@@ -6,7 +6,7 @@
  * run depends on the seed alone.
  *
  * Background timers (an engine's rounds) may be late, as timers may on a real machine. Where the world says that
- * nothing is due for a while (`calm`), they are not run one by one but together, at most `LATE_MS` late. That is what
+ * nothing is due for a while (`calm`), they are not run one by one but together, at most `lateMs` late. That is what
  * lets days pass in milliseconds.
  */
 import process from 'node:process'
@@ -19,13 +19,13 @@ export type Parked = { readonly run: () => void; readonly isCancelled: () => boo
 
 type Event = { readonly at: number; readonly tie: number; readonly n: number; readonly owner: Owner | null; run: (() => void) | null }
 
-/** Longest that a background timer is late in calm times. */
-const LATE_MS = 60_000
 /** Events in a row at one instant beyond which the world is in a loop. */
 const SAME_INSTANT = 200_000
 
 export type SchedulerOptions = {
   readonly random: Random
+  /** Longest that a background timer is late in calm times. */
+  readonly lateMs: number
   /** Until when nothing but background rounds can happen, in elapsed milliseconds; `null`: not calm. */
   calmUntilMs(): number | null
   /** Whether something outside virtual time is still under way (a real store, a real socket). */
@@ -97,7 +97,7 @@ export class Scheduler {
     const calmUntilMs = this.#options.calmUntilMs()
     if (calmUntilMs === null || calmUntilMs <= this.elapsedMs) return round.at <= untilMs ? this.#background.pop() : null
     // Nothing for the round to find: it may wait, and others go before it.
-    const runsAt = Math.max(this.elapsedMs, Math.min(calmUntilMs, round.at + LATE_MS))
+    const runsAt = Math.max(this.elapsedMs, Math.min(calmUntilMs, round.at + this.#options.lateMs))
     if (soonest !== null && soonest.at < runsAt) return soonest.at <= untilMs ? this.#foreground.pop() : null
     if (runsAt > untilMs) return null
     this.elapsedMs = runsAt

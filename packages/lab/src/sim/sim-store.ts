@@ -39,7 +39,15 @@ const MOVES: Readonly<Record<string, StoreMove>> = {
 export function simStore(inner: Store, process: SimProcess, network: StoreNetwork): Store {
   const line = new StoreLine(process, network)
   const store: Record<string, unknown> = { name: inner.name }
-  for (const name of DIRECT) store[name] = (inner[name] as (...args: unknown[]) => unknown).bind(inner)
+  store['now'] = () => inner.now()
+  // Opening and closing take no virtual time, though perhaps real time.
+  for (const name of ['open', 'close'] as const) {
+    const method = (inner[name] as (...args: unknown[]) => Promise<void>).bind(inner)
+    store[name] = (...args: unknown[]) => {
+      network.outside(1)
+      return method(...args).finally(() => network.outside(-1))
+    }
+  }
   store['onHint'] = (listener: () => void) => inner.onHint(() => process.deliver(listener))
   for (const name of ASKED) {
     const method = (inner[name] as (...args: unknown[]) => Promise<unknown>).bind(inner)

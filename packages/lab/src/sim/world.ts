@@ -31,6 +31,8 @@ export type SimOptions = WorldOptions & {
   /** How long a worker's lease is without a heartbeat. Default 4s, the engine's own. */
   readonly lease?: number | string
   readonly concurrency?: number
+  /** Longest that idle rounds are late while nothing is due for them, in milliseconds. Default a minute, on SQLite three seconds; 0: never. */
+  readonly lateMs?: number
   /** What a deploy brings. Default: the same operations. */
   readonly nextRelease?: readonly OperationSource[]
   /** Database requests overtake one another. Default: drawn from the seed. */
@@ -58,6 +60,8 @@ export type OpenIntent = { -readonly [K in keyof Intent]: Intent[K] }
 /** Where all worlds begin: a Monday morning. */
 const BEGIN_AT = Date.UTC(2026, 0, 5, 8)
 const HOUR = 3_600_000
+/** Longest that idle rounds are late. Of an SQLite file nobody here knows whether they are idle, and each costs real time. */
+const LATE_MS = { memory: 60_000, sqlite: 3_000 } as const
 /** Longest that an answer of the engine is awaited, in virtual time. */
 const ASK_MS = 48 * HOUR
 
@@ -114,7 +118,7 @@ export class SimWorld implements World {
     this.#wireRandom = stream('wire')
     this.#storeRandom = stream('store')
     this.#pooled = options.pooled ?? this.#storeRandom() < 0.5
-    this.scheduler = new Scheduler({ random: stream('order'), busy: () => this.#outside > 0 || options.busy?.() === true, calmUntilMs: () => this.#calmUntilMs() })
+    this.scheduler = new Scheduler({ random: stream('order'), lateMs: options.lateMs ?? LATE_MS[this.store], busy: () => this.#outside > 0 || options.busy?.() === true, calmUntilMs: () => this.#calmUntilMs() })
     this.board = new FaultBoard(stream('faults'), () => this.now)
     this.#mischief = options.mischief ?? this.board
     const clock = { now: () => this.now + this.databaseSkewMs, soon: (fn: () => void) => void this.scheduler.after(0, null, fn) }

@@ -19,7 +19,6 @@ export type Plan = {
 }
 
 const SECOND = 1_000
-/** Virtual time per call: calls come in bursts, with quiet in between. */
 const PER_CALL_MS = 300 * SECOND
 /** Calls per fault. */
 const CALLS_PER_FAULT = 5
@@ -30,23 +29,25 @@ export type PlanOptions = {
   readonly operations?: readonly StandardName[]
   /** Kinds to draw from. Default: all that leave the provider's and the database's promises standing. */
   readonly kinds?: readonly string[]
+  /** Virtual time per call. Default five minutes: calls come in bursts, with quiet in between. */
+  readonly perCallMs?: number
 }
 
 export const STANDARD_KINDS: readonly string[] = FAULT_KINDS.filter((kind) => kind.beyondContract !== true).map(({ kind }) => kind)
 
-export function planOf({ seed, calls, operations = STANDARD_NAMES, kinds = STANDARD_KINDS }: PlanOptions): Plan {
+export function planOf({ seed, calls, operations = STANDARD_NAMES, kinds = STANDARD_KINDS, perCallMs = PER_CALL_MS }: PlanOptions): Plan {
   const random = seeded(seedOf(seed, 'plan'))
-  const spanMs = calls * PER_CALL_MS
+  const spanMs = calls * perCallMs
   const planned: PlannedCall[] = []
   let atMs = 0
   for (let n = 0; n < calls; n++) {
     // Two of three come close after another, the rest after a pause.
-    atMs = Math.min(spanMs, atMs + (random() < 0.66 ? between(random, 0, SECOND) : between(random, 0, 6 * PER_CALL_MS)))
+    atMs = Math.min(spanMs, atMs + (random() < 0.66 ? between(random, 0, SECOND) : between(random, 0, 6 * perCallMs)))
     planned.push({
       atMs, operation: operationName(pick(random, operations)), key: `o_${n}`, input: { orderId: `o_${n}`, amount: between(random, 1, 99_999) },
       group: random() < 0.2 ? `customer_${between(random, 1, 5)}` : null,
       expiresInMs: random() < 0.05 ? between(random, 30 * SECOND, 3_600 * SECOND) : null,
-      startsInMs: random() < 0.05 ? between(random, SECOND, 3_600 * SECOND) : null,
+      startsInMs: random() < 0.05 ? between(random, SECOND, 12 * perCallMs) : null,
     })
   }
   const faults: PlannedFault[] = kinds.length === 0 ? [] : Array.from({ length: Math.ceil(calls / CALLS_PER_FAULT) }, () => {

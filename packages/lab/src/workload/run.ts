@@ -21,10 +21,17 @@ const ASK_AGAIN_MS = 20 * SECOND
 const ASK_AGAIN = 30
 /** The longest way to an end: 12 hours until a call is given up, a day of questions, 3 days of a provider's patience. */
 const PATIENCE_MS = 7 * 24 * HOUR
-const LOOK_MS = HOUR
+
+/** On SQLite idle time is real time: worlds there are short. */
+type Pace = { readonly perCallMs: number; /** Between two looks whether all has come to rest. */ readonly lookMs: number; /** After that, for what is told in rounds. */ readonly lastMs: number }
+const PACE: Readonly<Record<'memory' | 'sqlite', Pace>> = {
+  memory: { perCallMs: 300 * SECOND, lookMs: HOUR, lastMs: 600 * SECOND },
+  sqlite: { perCallMs: 5 * SECOND, lookMs: 60 * SECOND, lastMs: 20 * SECOND },
+}
 
 export async function runWorkload(options: RunOptions): Promise<WorkloadResult> {
-  const plan = planOf(options)
+  const pace = PACE[options.store ?? 'memory']
+  const plan = planOf({ ...pace, ...options })
   const world = await createWorld({
     seed: plan.seed, workers: plan.workers, lease: plan.lease, concurrency: plan.concurrency, store: options.store ?? 'memory', keepTrace: options.keepTrace ?? false,
     operations: standardOperations(options.operations), nextRelease: standardOperations(options.operations, nextVersion),
@@ -35,7 +42,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
     const excused = (rule: Rule, operation: string): boolean => excuses(world, rule, operation)
     const during = await auditWorld(world, { excused })
     await makePeace(world)
-    await rest(world)
+    await rest(world, pace)
     const after = await auditWorld(world, { atRest: true, excused })
     return await resultOf(world, [...during.safety, ...after.safety, ...reused(world)], await unexplained(world, after.liveness))
   } finally {
@@ -81,15 +88,15 @@ async function liftPauses(world: SimWorld): Promise<void> {
 }
 
 /** Time passes until nothing moves by itself any more. */
-async function rest(world: SimWorld): Promise<void> {
-  for (let restedMs = 0; restedMs < PATIENCE_MS; restedMs += LOOK_MS) {
-    await world.advance(LOOK_MS)
+async function rest(world: SimWorld, { lookMs, lastMs }: Pace): Promise<void> {
+  for (let restedMs = 0; restedMs < PATIENCE_MS; restedMs += lookMs) {
+    await world.advance(lookMs)
     await liftPauses(world)
     const moving = await world.observer.list({ states: ['waiting', 'running', 'checking', 'accepted'], limit: 1 })
     if (moving.length === 0) break
   }
   // Alerts and handlers are told within their own rounds.
-  await world.advance(10 * 60 * SECOND)
+  await world.advance(lastMs)
 }
 
 function reused(world: SimWorld): readonly Violation[] {
