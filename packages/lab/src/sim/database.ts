@@ -26,7 +26,7 @@ export interface Database {
   close(): void
 }
 
-export type DatabaseClock = { /** Milliseconds since the epoch, by the database's clock. */ now(): number; soon(fn: () => void): void }
+export type DatabaseClock = { /** Milliseconds since the epoch, by the database's clock. */ readonly now: () => number; readonly soon: (fn: () => void) => void }
 
 export class MemoryDatabase implements Database {
   readonly kind = 'memory'
@@ -103,7 +103,7 @@ export class SqliteDatabase implements Database {
   }
 
   open(process: SimProcess | null): Store {
-    const clock = process === null ? this.#clock.now : process.system.now
+    const clock = (): number => (process === null ? this.#clock.now() : process.system.now())
     return sqlite(join(this.#folder, 'steward.db'), { clock, ticks: () => this.#clock.now() })
   }
 

@@ -18,7 +18,7 @@ export type Network = {
   readonly scheduler: Scheduler
   readonly mischief: Mischief
   readonly random: Random
-  now(): number
+  readonly now: () => number
   provider(name: string): ProviderModel
   onLater(later: Later): void
   trace(line: string): void
@@ -38,7 +38,10 @@ function connect(process: SimProcess, network: Network, provider: string, isLook
   const { mischief, random, scheduler } = network
   const act = mischief.connect({ at: 'connect', process: process.name, provider, isLookup, path: '' })
   return new Promise((resolve, reject) => {
-    if (act?.do === 'kill' && act.when === 'before') return network.kill(process)
+    if (act?.do === 'kill' && act.when === 'before') {
+      network.kill(process)
+      return
+    }
     if (act?.do === 'freeze' && act.when === 'before') network.freeze(process, act.forMs ?? 0)
     scheduler.after(between(random, 1, 40), process, () => {
       if (act?.do === 'dns') reject(wireErrors.dns(provider))

@@ -15,19 +15,19 @@ export type StoreNetwork = {
   readonly scheduler: Scheduler
   readonly mischief: Mischief
   /** Milliseconds that a request or an answer takes; drawn anew for each. */
-  latencyMs(): number
+  readonly latencyMs: () => number
   /** Requests may overtake one another, as over a pool of connections. */
   readonly pooled: boolean
   /** Whether the database answers at all. */
-  isDown(): boolean
+  readonly isDown: () => boolean
   /** Something outside virtual time is under way. */
-  outside(more: number): void
-  trace(line: string): void
-  kill(process: SimProcess): void
-  freeze(process: SimProcess, forMs: number): void
+  readonly outside: (more: number) => void
+  readonly trace: (line: string) => void
+  readonly kill: (process: SimProcess) => void
+  readonly freeze: (process: SimProcess, forMs: number) => void
 }
 
-type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; resolve(value: unknown): void; reject(error: unknown): void }
+type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Idle rounds, and what is only read: asked often, changing nothing, so that they take no time unless something is wrong. */
 const ROUNDS = new Set(['fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
@@ -56,15 +56,13 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
   return store as unknown as Store
 }
 
-const DIRECT = ['open', 'close', 'now'] as const satisfies readonly (keyof Store)[]
 const ASKED = [
   'write', 'insert', 'writeSettling', 'claim', 'giveBack', 'leasedTo', 'enlist', 'beat', 'leave', 'workers', 'fenceDead', 'orphans', 'get', 'find', 'getMany', 'list', 'overdue', 'backlog', 'nextDueAt',
   'keepEarlyFact', 'controls', 'control', 'raise', 'alerts', 'alertsDelivered', 'settlesDue', 'settleTold', 'prune',
 ] as const satisfies readonly (keyof Store)[]
-/** Every method of the port is one of these: a new one does not compile until it is placed. */
-type Unplaced = Exclude<keyof Store, 'name' | 'onHint' | (typeof DIRECT)[number] | (typeof ASKED)[number]>
-const allPlaced: [Unplaced] extends [never] ? true : Unplaced = true
-export type StorePlaced = typeof allPlaced
+/** Every method of the port has its place here: a new one does not compile until it has. */
+type Placed = 'name' | 'now' | 'onHint' | 'open' | 'close' | (typeof ASKED)[number]
+export const ALL_PLACED: [Exclude<keyof Store, Placed>] extends [never] ? true : never = true
 
 class StoreLine {
   readonly #process: SimProcess
@@ -80,14 +78,14 @@ class StoreLine {
 
   ask(method: string, args: readonly unknown[], run: () => Promise<unknown>): Promise<unknown> {
     const process = this.#process
-    if (process.state === 'dead') return new Promise(() => undefined)
+    if (process.state === 'dead') return Promise.withResolvers<never>().promise
     const move: StoreMove = method === 'write' ? moveOf(args[0] as readonly CallWrite[]) : (MOVES[method] ?? 'round')
-    return new Promise((resolve, reject) => {
-      const asked: Asked = { move, what: describe(method, args), run, resolve, reject }
-      const act = this.#network.mischief.store({ at: 'store', process: process.name, move })
-      if (act !== null) this.#network.trace(`${process.name} store ${asked.what} suffers ${act.do}`)
-      this.#leave(asked, act, ROUNDS.has(method) || method === 'beat')
-    })
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const asked: Asked = { move, what: describe(method, args), run, resolve, reject }
+    const act = this.#network.mischief.store({ at: 'store', process: process.name, move })
+    if (act !== null) this.#network.trace(`${process.name} store ${asked.what} suffers ${act.do}`)
+    this.#leave(asked, act, ROUNDS.has(method) || method === 'beat')
+    return promise
   }
 
   #leave(asked: Asked, act: StoreAct | null, isRound: boolean): void {

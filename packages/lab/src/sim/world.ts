@@ -207,7 +207,9 @@ export class SimWorld implements World {
 
   async belief(operation: string, key: string): Promise<Belief | null> {
     if (this.#observer === null) {
-      for (const { carrier } of this.running.values()) {
+      // What a process remembers dies with it.
+      for (const { carrier, sim } of this.running.values()) {
+        if (sim.state === 'dead') continue
         const believed = await carrier?.belief(operation, key)
         if (believed) return believed
       }
