@@ -18,7 +18,7 @@ const STORE_ACTS: Partial<Readonly<Record<StoreMove, readonly StoreAct[]>>> = {
 }
 const CONNECT: readonly ConnectAct[] = [kill('before'), kill('after'), freeze('before'), freeze('after'), { do: 'dns' }, { do: 'refused' }, { do: 'tls' }, { do: 'reset' }, { do: 'late', ms: 1_500 }, { do: 'twice' }]
 const answered = (status: number, headers: Readonly<Record<string, string>> = {}): ArriveAct => ({ do: 'answer', answer: { status, headers, body: {} } })
-const ARRIVE: readonly ArriveAct[] = [answered(502), answered(503, { 'retry-after': '3' }), answered(429, { 'retry-after': '3' }), answered(401), { do: 'reset' }]
+const ARRIVE: readonly ArriveAct[] = [answered(502), answered(503, { 'retry-after': '3' }), answered(429, { 'retry-after': '3' }), answered(401), answered(422), { do: 'reset' }]
 const WORK: readonly WorkAct[] = [{ do: 'error', effect: false, status: 500 }, { do: 'error', effect: true, status: 500 }, { do: 'gateway', status: 504 }, { do: 'slow', ms: 2_500 }, { do: 'decline' }, kill('before'), freeze('before')]
 const ANSWER: readonly AnswerAct[] = [kill('before'), kill('after'), freeze('before'), { do: 'reset' }, { do: 'stall' }, { do: 'slow', ms: 1_500 }, { do: 'garbled' }]
 /** A question has no effect: only what keeps its answer away matters. */

@@ -182,6 +182,7 @@ const PROVIDERS: readonly FaultKind[] = [
   striking('gate.maintenance', 'provider.gate', 'Unavailable: come back in two minutes.', 'arrive', () => answer(503, { 'retry-after': '120' }), { times: 2, lookups: true }),
   striking('gate.credential-rotated', 'provider.gate', 'The credential is not valid any more.', 'arrive', () => answer(401, {}, { error: { type: 'invalid_request_error' } }), { forMs: 4 * MINUTE, lookups: true }),
   striking('gate.not-deployed', 'provider.gate', 'The endpoint is not there yet.', 'arrive', () => answer(404), { forMs: MINUTE }),
+  striking('gate.refuses', 'provider.gate', 'A filter in front refuses the request as malformed: nothing was looked at, keys included.', 'arrive', () => answer(422)),
   striking('gate.reset', 'provider.gate', 'The connection is cut at the gate: nothing was looked at, and nobody can know.', 'arrive', () => ({ do: 'reset' }), { times: 2 }),
   { ...striking('keys.forgotten', 'provider.keys', 'The provider has forgotten a key it promised to remember.', 'arrive', () => ({ do: 'forget_key' })), beyondContract: true },
   striking('keys.in-flight', 'provider.keys', 'The first request is still running when the second comes.', 'work', (parameters) => ({ do: 'slow', ms: msOf(parameters, 25 * SECOND) }), { times: 2 }),
