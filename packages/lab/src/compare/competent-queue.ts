@@ -9,7 +9,8 @@ import { operationOf, sendOnce } from './sending.ts'
 
 const LEASE_MS = 30_000
 const RENEW_MS = 10_000
-const POLL_MS = 1_000
+/** Looks for due jobs at least and at most this often; in between it knows when the next is due. */
+const POLL_MS = { from: 1_000, to: 15_000 }
 const CONCURRENCY = 20
 const FIRST_WAIT_MS = 2_000
 const LONGEST_WAIT_MS = 6 * 3_600_000
@@ -39,6 +40,7 @@ class Queue implements Carrier {
   readonly #me: string
   #running = 0
   #isClosing = false
+  #stopPoll: () => void = () => undefined
 
   constructor(parts: ProcessParts) {
     this.#parts = parts
@@ -50,6 +52,7 @@ class Queue implements Carrier {
     const { system } = this.#parts
     const now = system.now()
     this.#write({ id: system.identity(), operation, key, input, state: 'waiting', attempts: 0, dueAt: runAt === undefined ? now : Number(runAt), leaseUntilAt: 0, owner: null, result: null })
+    system.soon(() => this.#poll())
     return Promise.resolve()
   }
 
@@ -93,7 +96,9 @@ class Queue implements Carrier {
       const isDue = (job.state === 'waiting' && job.dueAt <= now) || (job.state === 'leased' && job.leaseUntilAt <= now)
       if (isDue && this.#parts.operations.some((operation) => operation.name === job.operation)) this.#work(job).catch((error: unknown) => this.#parts.log.error(String(error)))
     }
-    this.#parts.system.after(POLL_MS, () => this.#poll(), true)
+    const dueAt = Math.min(...this.#jobs().map((job) => (job.state === 'waiting' ? job.dueAt : job.state === 'leased' ? job.leaseUntilAt : Number.POSITIVE_INFINITY)))
+    this.#stopPoll()
+    this.#stopPoll = this.#parts.system.after(Math.min(Math.max(dueAt - now, POLL_MS.from), POLL_MS.to), () => this.#poll())
   }
 
   async #work(job: Job): Promise<void> {
@@ -105,9 +110,9 @@ class Queue implements Carrier {
       const mine = this.#mine(job.id)
       if (isOver || mine === null) return
       this.#write({ ...mine, leaseUntilAt: system.now() + LEASE_MS })
-      system.after(RENEW_MS, renew, true)
+      system.after(RENEW_MS, renew)
     }
-    system.after(RENEW_MS, renew, true)
+    system.after(RENEW_MS, renew)
     const sent = await sendOnce(this.#parts, operationOf(this.#parts, job.operation), job.input, job.key, job.id, job.attempts + 1)
     isOver = true
     this.#running--

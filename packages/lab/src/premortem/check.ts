@@ -56,7 +56,7 @@ function problemsOf(operation: Operation, premortem: Premortem | undefined, proo
 export function suggestionsFor(operation: Operation, premortem: Premortem | undefined, catalogue: readonly Scenario[]): readonly Suggestion[] {
   const asked = new Set((premortem?.entries ?? []).map(titleOf))
   return catalogue
-    .filter((scenario) => !asked.has(scenario.id) && scenario.waitsFor === undefined && scenario.fits.includes(operation.idempotency.kind))
+    .filter((scenario) => !asked.has(scenario.id) && scenario.waitsFor === undefined && scenario.providers === undefined && scenario.fits.includes(operation.idempotency.kind))
     .sort((a, b) => a.tier - b.tier || a.fits.length - b.fits.length)
     .map(({ id, question }) => ({ operation: operation.name, scenario: id, question }))
 }

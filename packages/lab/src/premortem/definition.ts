@@ -1,5 +1,6 @@
 /** A premortem: what could go wrong with an operation in production, written down where it can be run. */
 import type { Json, Operation } from 'steward'
+import { scenarioOf } from '../scenarios/catalogue.ts'
 import type { Stage } from '../scenarios/scenario.ts'
 
 /** A scenario of the team's own. */
@@ -8,6 +9,8 @@ export type OwnScenario = {
   /** What could go wrong, in the team's own words: the name under which it is proven. */
   readonly title: string
   readonly run: (stage: Stage) => Promise<void>
+  /** Plays with this seed, whatever the others play with. */
+  readonly seed?: number
 }
 
 /** The id of a scenario of the catalogue (`steward lab --list`), or a scenario of one's own. */
@@ -47,6 +50,15 @@ export function premortem<Input, Parsed, Result>(operation: Operation<Input, Par
 /** What could go wrong, in your own words, and the run that shows whether it does. */
 export function ownScenario(title: string, run: (stage: Stage) => Promise<void>): OwnScenario {
   return { kind: 'own', title, run }
+}
+
+/**
+ * A run that failed once, kept under a name: this scenario of the catalogue with this seed. `steward lab --keep` writes it.
+ */
+export function kept(title: string, { scenario, seed }: { readonly scenario: string; readonly seed: number }): OwnScenario {
+  const run = scenarioOf(scenario)?.run
+  if (run === undefined) throw new Error(`the run kept as "${title}" was of the scenario "${scenario}", which there is no more; nothing was run. Write its faults down as an ownScenario.`)
+  return { kind: 'own', title, run, seed }
 }
 
 export const titleOf = (entry: PremortemEntry): string => (typeof entry === 'string' ? entry : entry.title)

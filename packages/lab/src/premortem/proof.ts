@@ -43,7 +43,7 @@ export function digestOf(premortem: Premortem): string {
   return realSystem.digest(JSON.stringify({
     version: operation.version, policy, provider,
     code: code.map(([name, member]) => [name, textOf(member)]),
-    entries: entries.map((entry) => (typeof entry === 'string' ? entry : [entry.title, textOf(entry.run)])),
+    entries: entries.map((entry) => (typeof entry === 'string' ? entry : [entry.title, entry.seed ?? null, textOf(entry.run)])),
     files: files.map((file) => lean(readFileSync(file, 'utf8'))),
   })).slice(0, 32)
 }

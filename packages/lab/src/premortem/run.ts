@@ -49,7 +49,7 @@ async function runEntry(premortem: Premortem, entry: PremortemEntry, seed: numbe
   if (scenario === undefined) return { ...about, verdict: 'unknown scenario', findings: [`there is no scenario "${titleOf(entry)}"`], played: null }
   const why = inapplicable(scenario, premortem)
   if (why !== null) return { ...about, verdict: 'does not apply', findings: [why], played: null }
-  const played = await playReal(premortem, scenario, seed, keepTrace)
+  const played = await playReal(premortem, scenario, typeof entry === 'string' ? seed : (entry.seed ?? seed), keepTrace)
   return { ...about, verdict: played.verdict, findings: played.findings, played }
 }
 

@@ -55,7 +55,7 @@ export type Scenario = ScenarioFacts & {
   readonly waitsFor?: { readonly what: string; readonly under?: readonly AnswerKind[] }
   /** It needs a database that can lose commits, which the lab's SQLite side cannot. */
   readonly memoryOnly?: boolean
-  run(stage: Stage): Promise<void>
+  readonly run: (stage: Stage) => Promise<void>
 }
 
 /** The half of a scenario that plays; the other half is in `facts/`. */
