@@ -37,7 +37,8 @@ async function work(): Promise<void> {
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
     const verdict = await judge(name)
     verdicts.push(verdict)
-    console.error(`${verdict.caught ? 'caught ' : 'ESCAPED'} ${name}: ${verdict.caught ? `${verdict.caught.scenario}: ${verdict.caught.what}`.slice(0, 300) : 'nothing found'}`)
+    if (name === 'none') console.error(verdict.caught ? 'the hunt finds something without a bug' : 'without a bug nothing is found')
+    else console.error(`${verdict.caught ? 'caught ' : 'ESCAPED'} ${name}: ${verdict.caught ? `${verdict.caught.scenario}: ${verdict.caught.what}`.slice(0, 300) : 'nothing found'}`)
   }
 }
 await Promise.all(Array.from({ length: Math.max(1, options.number('threads')) }, () => work()))
