@@ -7,6 +7,7 @@
 export { Steward } from './runtime/steward.ts'
 export { defineOperation } from './runtime/operation.ts'
 export { defineConfig } from './runtime/config.ts'
+export type { ConfigOptions, PremortemLike, StewardConfig } from './runtime/config.ts'
 export { AcceptedReference, accepted, natural, none, providerKey, reconcile, Referenced, referenced, SendVerdict } from './ports/definition.ts'
 export { ERROR_CODES, StewardError } from './core/errors.ts'
 export type { ErrorCode } from './core/errors.ts'

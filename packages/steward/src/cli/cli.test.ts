@@ -30,7 +30,7 @@ afterAll(() => place.remove())
 const view = async (key: string): Promise<CallView> => (JSON.parse((await place.steward('story', 'charge-order', key, '--json')).out) as { call: CallView }).call
 
 describe('help', () => {
-  const commands = ['worker', 'list', 'story', 'settle', 'retry', 'cancel', 'redrive', 'pause', 'resume', 'alerts']
+  const commands = ['worker', 'list', 'story', 'settle', 'retry', 'cancel', 'redrive', 'pause', 'resume', 'alerts', 'lab', 'check']
 
   it('names every command and the exit codes', async () => {
     const { code, out } = await place.steward('--help')

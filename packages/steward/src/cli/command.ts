@@ -8,7 +8,8 @@ export type Flag = {
   readonly text: string
 }
 
-export type Command = {
+/** What a command is called and takes. */
+export type CommandText = {
   readonly name: string
   /** One line for the list of commands. */
   readonly summary: string
@@ -20,10 +21,21 @@ export type Command = {
   /** What a person should know before using it. */
   readonly about: string
   readonly examples: readonly string[]
+}
+
+/** A command on the store of the config. */
+export type StoreCommand = CommandText & {
   /** Sees the log and delivers alerts, as the service would; other commands do neither. */
   readonly works?: boolean
   run(context: Context): Promise<ExitCode>
 }
+
+/** A command that opens no store: what it does is about code, or happens in a world of its own. */
+export type AloneCommand = CommandText & {
+  runAlone(context: AloneContext): Promise<ExitCode>
+}
+
+export type Command = StoreCommand | AloneCommand
 
 /** 0: done. 1: refused, or not found. 2: the command line or the config is not understood. */
 export type ExitCode = 0 | 1 | 2
@@ -35,14 +47,24 @@ export type Arguments = {
   has(name: string): boolean
 }
 
-export type Context = {
-  readonly steward: Steward
-  /** What steward.config.ts exports. */
-  readonly options: StewardOptions
+type Speaking = {
   readonly args: Arguments
   /** Prints for people, or JSON for programs: the caller gives both. */
   print(json: unknown, text: string): void
   readonly isJson: boolean
+}
+
+export type Context = Speaking & {
+  readonly steward: Steward
+  /** What steward.config.ts exports. */
+  readonly options: StewardOptions
+}
+
+export type AloneContext = Speaking & {
+  /** Where the config is. */
+  configPath(): string
+  /** Loads what it exports. Its store is not opened. */
+  config(): Promise<StewardOptions>
 }
 
 /** Flags of every command. */

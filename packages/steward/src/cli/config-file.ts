@@ -8,10 +8,16 @@ import { StewardError, type StewardOptions } from '../index.ts'
 const NAMES = ['steward.config.ts', 'steward.config.js', 'steward.config.mjs'] as const
 const EXAMPLE = "export default defineConfig({ store: sqlite('steward.db'), operations: [chargeOrder] })"
 
-/** @throws StewardError STEWARD_CONFIG_INVALID; nothing was opened. */
-export async function loadConfig(given: string | undefined): Promise<StewardOptions> {
+/** @throws StewardError STEWARD_CONFIG_INVALID where there is none. */
+export function configPath(given: string | undefined): string {
   const path = given === undefined ? found(process.cwd()) : resolve(given)
   if (!existsSync(path)) throw invalid(`there is no file ${path}`)
+  return path
+}
+
+/** @throws StewardError STEWARD_CONFIG_INVALID; nothing was opened. */
+export async function loadConfig(given: string | undefined): Promise<StewardOptions> {
+  const path = configPath(given)
   let loaded: { readonly default?: unknown }
   try {
     loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }

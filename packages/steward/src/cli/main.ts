@@ -7,10 +7,12 @@ import { type Log, Steward, StewardError, type StewardOptions } from '../index.t
 import { alerts } from './alerts.ts'
 import { argumentsOf, usage } from './arguments.ts'
 import { cancel } from './cancel.ts'
-import type { Arguments, Command, Context, ExitCode } from './command.ts'
-import { loadConfig } from './config-file.ts'
+import { check } from './check.ts'
+import type { Arguments, Command, Context, ExitCode, StoreCommand } from './command.ts'
+import { configPath, loadConfig } from './config-file.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { commandHelp, generalHelp } from './help.ts'
+import { lab } from './lab.ts'
 import { list } from './list.ts'
 import { pause } from './pause.ts'
 import { redrive } from './redrive.ts'
@@ -20,7 +22,7 @@ import { settle } from './settle.ts'
 import { story } from './story.ts'
 import { worker } from './worker.ts'
 
-const COMMANDS: readonly Command[] = [worker, list, story, settle, retry, cancel, redrive, pause, resume, alerts]
+const COMMANDS: readonly Command[] = [worker, list, story, settle, retry, cancel, redrive, pause, resume, alerts, lab, check]
 
 async function main(words: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = words
@@ -36,14 +38,21 @@ async function main(words: readonly string[]): Promise<ExitCode> {
     console.log(commandHelp(command))
     return 0
   }
-  return await run(command, args, await loadConfig(args.text('config')))
+  const given = args.text('config')
+  if (!('runAlone' in command)) return await run(command, args, await loadConfig(given))
+  return await command.runAlone({ args, ...speaking(args), configPath: () => configPath(given), config: () => loadConfig(given) })
 }
 
-async function run(command: Command, args: Arguments, options: StewardOptions): Promise<ExitCode> {
+function speaking(args: Arguments): Pick<Context, 'isJson' | 'print'> {
+  const isJson = args.has('json')
+  return { isJson, print: (json, text) => console.log(isJson ? JSON.stringify(json) : text) }
+}
+
+async function run(command: StoreCommand, args: Arguments, options: StewardOptions): Promise<ExitCode> {
   const isJson = args.has('json')
   // Commands that look or decide leave delivering alerts to the processes that run, and speak for themselves.
   const steward = await Steward.open(command.works === true ? { ...options, ...(isJson ? { log: QUIET } : {}) } : { ...options, onAlert: null, log: QUIET })
-  const context: Context = { steward, options, args, isJson, print: (json, text) => console.log(isJson ? JSON.stringify(json) : text) }
+  const context: Context = { steward, options, args, ...speaking(args) }
   try {
     return await command.run(context)
   } finally {

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   STEWARD_OVERLOADED: 'Too much is waiting in this process.',
   STEWARD_CONFIG_INVALID: 'steward.config.ts is missing or does not export what is needed.',
   STEWARD_USAGE: 'The command line is not understood.',
+  STEWARD_PACKAGE_MISSING: 'A command needs a package that is not installed.',
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES

@@ -51,6 +51,8 @@ describe('statuses', () => {
   test.each([
     [{ status: 429, headers: new Map([['retry-after', '3']]) }, 3000],
     [{ response: { status: 429, headers: { 'retry-after': '3' } } }, 3000],
+    // Adyen's SDK: HttpClientException.
+    [{ statusCode: 429, responseHeaders: { 'retry-after': '3' } }, 3000],
     [{ statusCode: 503, headers: { 'Retry-After': 3 } }, 3000],
     [{ status: 429, headers: { 'retry-after-ms': '250', 'retry-after': '1' } }, 250],
     [{ $metadata: { httpStatusCode: 503 }, $response: { headers: { 'retry-after': '3' } } }, 3000],

@@ -162,8 +162,9 @@ function awsUnconnected(chain: readonly object[]): FailureVerdict | undefined {
 }
 
 function waitOf(node: object, nowMs: number | undefined): number | undefined {
-  for (const owner of [node, read(node, 'response'), read(node, '$response')]) {
-    const headers = isObject(owner) ? read(owner, 'headers') : undefined
+  const owners = [node, read(node, 'response'), read(node, '$response')]
+  const kept = [...owners.map((owner) => (isObject(owner) ? read(owner, 'headers') : undefined)), read(node, 'responseHeaders')]
+  for (const headers of kept) {
     if (!isObject(headers)) continue
     const precise = retryAfterMs(header(headers, 'retry-after-ms'))
     if (precise !== undefined) return Math.ceil(precise / 1000)

@@ -22,14 +22,14 @@ import { type Facts, preset, type PresetOptions, spent } from './preset.ts'
 
 function refine(answer: ProviderAnswer, general: FailureVerdict & Tried): FailureVerdict | undefined {
   const { status } = answer
+  const wait = retryAfterMs(answer.header('retry-after'))
   if (answer.name === 'ApiTimeout') return { kind: 'unknown', reason: 'the client waited long enough (ApiTimeout)', status }
   if (status === 429) {
-    const wait = retryAfterMs(answer.header('retry-after'))
     return { kind: 'unknown', reason: 'answered 429: a rate limit, or an earlier request with the same key is still running', status, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
   }
   if (status === 500) return spent(answer, 'such an answer is not stored, and the same key would attempt the payment again')
   // The SDK's own property: the general rules saw an error without a status.
-  return general.status === status ? undefined : statusVerdict(status)
+  return general.status === status ? undefined : statusVerdict(status, wait)
 }
 
 const FACTS: Facts = {

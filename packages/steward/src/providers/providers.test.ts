@@ -127,6 +127,7 @@ const CHECKOUT: readonly Row[] = [
   ['409: a twin', checkoutError(409, 'UrlAlreadyRegistered'), unknown],
   ['500: not stored, the same key would pay again', checkoutError(500, 'API Error'), spent],
   ['502 from in front of the API', checkoutError(502, 'Bad gateway'), unknown],
+  ['503, and when to come back', Object.assign(checkoutError(503, 'Service unavailable'), { headers: { 'retry-after': '120' } }), { ...unknown, retryAfterMs: 120_000 }],
   ['a refusal is not stored, so it speaks for itself only', checkoutError(422, 'ValidationError', { error_codes: ['amount_invalid'] }), rejected],
   ['credentials refused', checkoutError(401, 'AuthenticationError'), caller],
   ['a route unknown', checkoutError(404, 'NotFoundError'), caller],

@@ -42,6 +42,8 @@ export class Attempts {
   readonly #o: AttemptsOptions
   readonly #running = new Set<RunningAttempt>()
   #beginning = 0
+  /** Claimed calls whose begin is on its way to the store. */
+  readonly #begins = new Set<string>()
   #recording = 0
   #closing = false
   /** Closed, and the time for answers on their way is up: nothing is tried again. */
@@ -125,9 +127,11 @@ export class Attempts {
     if (decision.begun === null) return this.#record(call, withOldVersionTold(call, decision, now), registered, { lease, leaseAfter: 'release' })
     const n = decision.begun
     this.#beginning++
+    this.#begins.add(call.id)
     this.#o.holds.begun(registered)
     this.#o.recorder.record(call, decision, registered, { lease, leaseAfter: 'keep', controlsRev: this.#o.controls.rev }, (result) => {
       this.#beginning--
+      this.#begins.delete(call.id)
       if (result.ok) return this.#send(decision.call, registered, lease, n, deadlineMs)
       this.#o.holds.closed(registered, null)
       if (result.why === 'store') void this.#beginUncertain(call, registered, lease, n)
@@ -367,7 +371,8 @@ export class Attempts {
   }
 
   /** Whether an attempt or a lookup of this call runs here. */
-  isRunning(id: string): boolean {
+  has(id: string): boolean {
+    if (this.#begins.has(id)) return true
     for (const run of this.#running) if (run.call.id === id) return true
     return false
   }

@@ -1,8 +1,9 @@
 /** How calls enter: what was known before, what an unheard answer left, and what is bounded. */
 import { expect, it } from 'vitest'
 import { StewardError } from '../core/errors.ts'
-import { natural } from '../ports/definition.ts'
-import { answers, gate, onEachStore, scripted, status } from './world.fixture.ts'
+import { natural, none } from '../ports/definition.ts'
+import type { Store } from '../ports/store.ts'
+import { answers, gate, onEachStore, scripted, status, type World } from './world.fixture.ts'
 
 const idempotency = natural('x')
 const unknown = (): never => { throw new StewardError('STEWARD_STORE_UNAVAILABLE', 'the answer got lost', { outcome: 'unknown' }) }
@@ -57,6 +58,19 @@ onEachStore((make) => {
     expect(charge.sent).toHaveLength(2)
   })
 
+  it('sends once a call that its own worker took while the answer to its insert was lost', async () => {
+    const world = make()
+    const busy = gate()
+    const charge = scripted(world, { idempotency: none('x') }, busy.step)
+    const { steward } = await world.open({ operations: [charge] }, takenByItself(world))
+    steward.start()
+    await world.got(steward.submit(charge, { key: 'a', input: {} }))
+    await world.rest()
+    busy.release()
+    await world.reaches(charge, 'a', 'succeeded')
+    expect(charge.sent).toHaveLength(1)
+  })
+
   it('leases no more to itself than it claims ahead, however many are submitted at once', async () => {
     const world = make()
     const busy = gate()
@@ -99,3 +113,37 @@ onEachStore((make) => {
     expect(charge.sent).toHaveLength(2)
   })
 })
+
+/**
+ * The insert is stored for any worker. The one in this process claims and begins it in the same millisecond, and only
+ * then is the insert's answer lost; so is that of its repetition.
+ */
+function takenByItself(world: World): Store {
+  const [stored, begun] = [signal(), signal()]
+  const inner = world.rawStore()
+  let inserts = 0
+  const steps: Partial<Store> = {
+    insert: async (batch) => {
+      const results = await inner.insert(batch)
+      stored.give()
+      await begun.given
+      return ++inserts <= 2 ? unknown() : results
+    },
+    claim: async (query) => { await stored.given; return await inner.claim(query) },
+    write: async (batch) => {
+      const results = await inner.write(batch)
+      if (batch.some((write) => write.call.state === 'running')) begun.give()
+      return results
+    },
+  }
+  return new Proxy(inner, { get: (target, name) => {
+    const member: unknown = Reflect.get(steps, name) ?? Reflect.get(target, name)
+    return typeof member === 'function' ? (member.bind(target) as unknown) : member
+  } })
+}
+
+function signal(): { readonly given: Promise<void>; give(): void } {
+  let give = (): void => undefined
+  const given = new Promise<void>((resolve) => { give = resolve })
+  return { given, give: () => give() }
+}

@@ -43,8 +43,8 @@ type Superseding = { readonly write: NonNullable<InsertWrite['supersedes']> | nu
 
 const NOTHING_REPLACED: Superseding = { write: null, refusal: null }
 
-/** An insert under our lease of which nobody has said whether it was stored. */
-type Uncertain = { readonly lease: Lease; readonly begun: Begun | null }
+/** An insert of which nobody has said whether it was stored; under our lease, or for any worker. */
+type Uncertain = { readonly lease: Lease | null; readonly begun: Begun | null }
 
 /** What one insert is tried with. */
 type Trying = { readonly write: InsertWrite; readonly lease: Lease | null; readonly begun: Begun | null; readonly refusal: StewardError | null; readonly alerts: readonly Alert[]; readonly claims: boolean }
@@ -66,7 +66,7 @@ export class Entrance {
       return await this.#enter(call, registered, mode, uncertain)
     } catch (error) {
       // The caller is told that nobody knows. If it was stored after all, nobody may wait for us to send it.
-      for (const { lease, begun } of uncertain) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
+      for (const { lease, begun } of uncertain) if (lease) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
       throw error
     }
   }
@@ -77,7 +77,7 @@ export class Entrance {
       // No await where none is needed: of a burst of submits the first is then on its way to the store while the next are still checked.
       const superseding = call.supersedes === null ? NOTHING_REPLACED : await this.#superseded(call)
       const ours = this.#o.keeper.current ?? (mode === 'begin' ? await this.#o.keeper.ensure() : null)
-      const trying = this.#trying(call, early, registered, mode, superseding, ours)
+      const trying = this.#trying(call, early, registered, mode, superseding, ours, uncertain.length > 0)
       const { write, lease, begun, refusal, claims } = trying
       let result: InsertResult
       try {
@@ -85,7 +85,7 @@ export class Entrance {
       } catch (error) {
         if (begun) this.#o.worker.unreserve(registered)
         if (!(error instanceof StewardError) || error.details['outcome'] !== 'unknown') throw error
-        if (write.lease) uncertain.push({ lease: write.lease, begun })
+        uncertain.push({ lease: write.lease ?? null, begun })
         if (tries >= TRIES) throw error
         continue
       } finally {
@@ -106,11 +106,12 @@ export class Entrance {
     }
   }
 
-  #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, { write: supersedes, refusal }: Superseding, ours: Lease | null): Trying {
+  #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, { write: supersedes, refusal }: Superseding, ours: Lease | null, again: boolean): Trying {
     const alerts: Alert[] = []
     const known = this.#withFacts(call, early, registered, alerts)
     const lease = known.state === 'waiting' && refusal === null && (mode === 'begin' || this.#o.worker.mayTakeDirectly) ? ours : null
-    const begun = lease ? this.#begin(known, registered, lease, mode) : null
+    // What may be stored already may be in our own worker's hands by now, and its attempt would pass for the one begun here.
+    const begun = lease && !(again && this.#o.worker.started) ? this.#begin(known, registered, lease, mode) : null
     const write = this.#write(begun?.decision.call ?? known, begun, lease, early, supersedes, registered, alerts)
     const claims = write.lease !== undefined && begun === null
     // Counted in the same step as it was allowed: of a burst of submits, each must see those before it.
@@ -186,9 +187,10 @@ export class Entrance {
   /** An insert of ours had been stored although its answer got lost: goes on as if it had been heard. */
   #resume(stored: Call, registered: Registered, uncertain: readonly Uncertain[]): void {
     const { worker, keeper } = this.#o
+    if (worker.has(stored.id)) return
     for (const { lease, begun } of uncertain) {
       // Where the lease is gone, whoever found that out lapses it or has taken it.
-      if (keeper.current !== lease) continue
+      if (lease === null || keeper.current !== lease) continue
       if (begun === null) {
         if (stored.state === 'waiting') return worker.insertedClaimed(stored, lease)
         continue

@@ -52,7 +52,7 @@ export class Worker {
     this.#leftovers = new Leftovers({
       ...options,
       claiming: () => this.#claims.claiming,
-      holds: (id) => this.#claims.inLine(id) || this.#attempts.isRunning(id),
+      holds: (id) => this.has(id),
       giveBack: (lease, calls) => this.#claims.giveBack(lease, calls),
       takeOver: (call, registered, lease, n) => this.#attempts.takeOver(call, registered, lease, n),
       onFreed: () => this.hint(),
@@ -77,6 +77,11 @@ export class Worker {
     this.#concurrency = concurrency
     this.#started = true
     this.#pump()
+  }
+
+  /** The call is in line, about to begin, or running here. */
+  has(id: string): boolean {
+    return this.#claims.inLine(id) || this.#attempts.has(id)
   }
 
   /** Something may be due. */

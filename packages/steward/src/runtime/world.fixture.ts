@@ -147,15 +147,16 @@ export class World {
     return join(this.#folder ?? '', 'steward.db')
   }
 
-  #store(): Store {
+  /** Another opening of the world's store, as it is. */
+  rawStore(): Store {
     if (this.#folder !== null) return sqlite(this.path, { clock: () => this.time.wallMs })
     const run = (sql: string): Promise<{ changes: number }> => { this.statements.push(sql); return Promise.resolve({ changes: 1 }) }
     return memoryStore({ system: { now: () => this.time.wallMs, soon: (fn) => void setImmediate(fn) }, data: this.#data, tx: { run, all: () => Promise.resolve([]) } })
   }
 
-  async open(options: Partial<StewardOptions> = {}): Promise<Process> {
+  async open(options: Partial<StewardOptions> = {}, inner: Store = this.rawStore()): Promise<Process> {
     const system = new VirtualSystem(this.time)
-    const watched = new Watched(this.#store())
+    const watched = new Watched(inner)
     const alerts: Alert[] = []
     const lines: Line[] = []
     const said = (level: Line['level']) => (message: string, fields: Readonly<Record<string, unknown>> = {}): void => void lines.push({ level, message, fields })

@@ -1,6 +1,6 @@
 /** What a memory store holds. Two openings over one `MemoryData` see the same calls, as two processes share a file. */
 import type { Alert } from '../core/alert.ts'
-import type { Call, State } from '../core/call.ts'
+import { type Call, isEnd, type State } from '../core/call.ts'
 import type { Control, EarlyFact, Lease, WorkerRow } from '../ports/store.ts'
 
 export type Row = { readonly seq: number; call: Call; lease: Lease | null; settle: { dueAt: number; tries: number } | null }
@@ -12,6 +12,8 @@ export type MemoryData = {
   mark: number
   controlsRev: number
   readonly rows: Map<string, Row>
+  /** Those of the rows that are not at an end, or whose end the application has not been told: all that workers look through. */
+  readonly open: Map<string, Row>
   /** Id of the call by operation and key. */
   readonly keys: Map<string, string>
   /** What outlives pruned calls, by id. */
@@ -28,8 +30,14 @@ export type MemoryData = {
 export function memoryData(): MemoryData {
   return {
     namespace: null, seq: 0, mark: 0, controlsRev: 0,
-    rows: new Map(), keys: new Map(), pruned: new Map(), earlyFacts: new Map(), workers: new Map(), dead: new Set(), controls: new Map(), alerts: new Map(), listeners: new Set(),
+    rows: new Map(), open: new Map(), keys: new Map(), pruned: new Map(), earlyFacts: new Map(), workers: new Map(), dead: new Set(), controls: new Map(), alerts: new Map(), listeners: new Set(),
   }
+}
+
+/** Keeps `open` true after a change of the row. */
+export function place(data: MemoryData, row: Row): void {
+  if (isEnd(row.call.state) && row.settle === null) data.open.delete(row.call.id)
+  else data.open.set(row.call.id, row)
 }
 
 export const keyName = (operation: string, key: string): string => JSON.stringify([operation, key])

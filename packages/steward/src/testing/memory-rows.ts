@@ -1,7 +1,7 @@
 /** Inserts and writes of the memory store: the guards of the port, judged one write at a time. */
 import { type Call, isEnd } from '../core/call.ts'
 import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, WriteResult } from '../ports/store.ts'
-import { keyName, type MemoryData, type Row } from './memory-data.ts'
+import { keyName, type MemoryData, place, type Row } from './memory-data.ts'
 
 /** Records are values: what goes in and comes out is never the caller's own object, and has been JSON on the way. */
 export const copy = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value)) as Value
@@ -21,11 +21,10 @@ type CallChange = Omit<CallWrite, 'kind'>
 export function guardOf(data: MemoryData, write: CallChange): WriteResult | null {
   const row = data.rows.get(write.call.id)
   if (!row) return { ok: false, why: write.lease ? 'lease' : 'rev', call: null }
-  const call = copy(row.call)
-  if (write.lease && !(isAlive(data, write.lease) && holds(row, write.lease) && !isEnd(row.call.state))) return { ok: false, why: 'lease', call }
-  if (row.call.rev !== write.expectRev) return { ok: false, why: 'rev', call }
-  if (write.controlsRev !== undefined && write.controlsRev !== data.controlsRev) return { ok: false, why: 'controls', call }
-  return null
+  const refused = (why: 'lease' | 'rev' | 'controls'): WriteResult => ({ ok: false, why, call: copy(row.call) })
+  if (write.lease && !(isAlive(data, write.lease) && holds(row, write.lease) && !isEnd(row.call.state))) return refused('lease')
+  if (row.call.rev !== write.expectRev) return refused('rev')
+  return write.controlsRev !== undefined && write.controlsRev !== data.controlsRev ? refused('controls') : null
 }
 
 export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
@@ -40,6 +39,7 @@ export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
   raise(data, write.alerts ?? [])
   if (write.control) applyControl(data, write.control)
   if (write.settleDueAt !== undefined && write.settleDueAt !== null) row.settle = { dueAt: write.settleDueAt, tries: 0 }
+  place(data, row)
   return { ok: true }
 }
 
@@ -59,12 +59,14 @@ export function applyInsert(data: MemoryData, write: InsertWrite): InsertResult 
   data.keys.set(name, write.call.id)
   data.seq += 1
   const ended = isEnd(write.call.state)
-  data.rows.set(write.call.id, {
+  const row: Row = {
     seq: data.seq,
     call: copy(write.call),
     lease: write.lease && !ended ? { ...write.lease } : null,
     settle: write.settleDueAt === undefined || write.settleDueAt === null ? null : { dueAt: write.settleDueAt, tries: 0 },
-  })
+  }
+  data.rows.set(write.call.id, row)
+  place(data, row)
   raise(data, write.alerts ?? [])
   return { ok: true }
 }

@@ -11,7 +11,7 @@ import { LIMITS } from '../core/limits.ts'
 import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
 import type { Backlog, ClaimQuery, EarlyFact, Lane, ListQuery, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite, WriteResult } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
-import { keyName, type MemoryData, memoryData, type Row } from './memory-data.ts'
+import { keyName, type MemoryData, memoryData, place, type Row } from './memory-data.ts'
 import { applyControl, applyInsert, applyWrite, claimableAt, copy, guardOf, holds, isAlive, raise } from './memory-rows.ts'
 
 export type MemoryStoreOptions = {
@@ -78,9 +78,11 @@ class StoreInMemory implements MemoryStore {
       resolve(run())
     })
   }
-  #change<Value>(run: () => Value): Promise<Value> {
+  /** @param hints whether what was done is worth a hint to others: idle rounds are not. */
+  #change<Value>(run: () => Value, hints: (value: Value) => boolean = () => true): Promise<Value> {
     return this.#at(() => {
       const value = run()
+      if (!hints(value)) return value
       this.#system.soon(() => [...this.data.listeners].filter((listener) => !this.#own.has(listener)).forEach((listener) => listener()))
       return value
     })
@@ -102,7 +104,10 @@ class StoreInMemory implements MemoryStore {
       await inTx(this.#tx)
       if (write.onlyIfHandled === true) result = applyWrite(this.data, write)
       const row = this.data.rows.get(write.call.id)
-      if (row && result.ok) row.settle = null
+      if (row && result.ok) {
+        row.settle = null
+        place(this.data, row)
+      }
     } catch (error) {
       handler = error ?? new Error('onSettled threw nothing at all')
     }
@@ -113,7 +118,7 @@ class StoreInMemory implements MemoryStore {
   claim: Store['claim'] = (query) => this.#at(() => this.#claim(query))
   #claim(query: ClaimQuery): readonly Call[] {
     if (!isAlive(this.data, query.lease)) return []
-    const due = [...this.data.rows.values()].filter((row) => {
+    const due = [...this.data.open.values()].filter((row) => {
       const at = claimableAt(row.call)
       return row.lease === null && at !== null && at <= query.now && understands(query.lanes, row.call) && !(row.call.group !== null && query.pausedGroups.includes(row.call.group))
     })
@@ -130,7 +135,7 @@ class StoreInMemory implements MemoryStore {
       if (row && holds(row, lease) && row.call.state !== 'running') row.lease = null
     }
   })
-  leasedTo: Store['leasedTo'] = (lease, limit) => this.#at(() => [...this.data.rows.values()].filter((row) => holds(row, lease)).sort((a, b) => a.seq - b.seq).slice(0, limit).map((row) => copy(row.call)))
+  leasedTo: Store['leasedTo'] = (lease, limit) => this.#at(() => [...this.data.open.values()].filter((row) => holds(row, lease)).sort((a, b) => a.seq - b.seq).slice(0, limit).map((row) => copy(row.call)))
 
   enlist: Store['enlist'] = (row) => this.#change(() => void this.data.workers.set(row.worker, { ...copy(row), fenced: false }))
   beat: Store['beat'] = (lease, leaseUntilAt) => this.#at(() => {
@@ -140,7 +145,7 @@ class StoreInMemory implements MemoryStore {
     return { alive, controlsRev: this.data.controlsRev }
   })
   leave: Store['leave'] = (lease) => this.#change(() => {
-    for (const row of this.data.rows.values()) if (holds(row, lease) && row.call.state !== 'running') row.lease = null
+    for (const row of this.data.open.values()) if (holds(row, lease) && row.call.state !== 'running') row.lease = null
     if (this.data.workers.get(lease.worker)?.epoch === lease.epoch) this.data.workers.delete(lease.worker)
   })
   workers: Store['workers'] = () => this.#at(() => copy([...this.data.workers.values()].sort((a, b) => a.startedAt - b.startedAt || (a.worker < b.worker ? -1 : 1))))
@@ -154,9 +159,9 @@ class StoreInMemory implements MemoryStore {
       this.data.workers.set(row.worker, fenced)
       return copy(fenced)
     })
-  })
+  }, (fenced) => fenced.length > 0)
   orphans: Store['orphans'] = (limit, operations) => this.#at(() => {
-    const lost = [...this.data.rows.values()].filter((row) => row.lease !== null && !isAlive(this.data, row.lease))
+    const lost = [...this.data.open.values()].filter((row) => row.lease !== null && !isAlive(this.data, row.lease))
     for (const row of lost) if (row.call.state !== 'running') row.lease = null
     return lost.filter((row) => row.call.state === 'running' && isOf(row.call, operations)).slice(0, limit).map((row) => copy(row.call))
   })
@@ -180,7 +185,7 @@ class StoreInMemory implements MemoryStore {
     .sort((a, b) => (limitAt(a.call) as number) - (limitAt(b.call) as number))
     .slice(0, limit).map((row) => copy(row.call)))
   #open(): Row[] {
-    return [...this.data.rows.values()].filter((row) => !isEnd(row.call.state))
+    return [...this.data.open.values()].filter((row) => !isEnd(row.call.state))
   }
   backlog: Store['backlog'] = () => this.#at(() => {
     const lanes = new Map<string, Backlog>()
@@ -239,12 +244,14 @@ class StoreInMemory implements MemoryStore {
     }
   })
 
-  settlesDue: Store['settlesDue'] = (now, limit, operations) => this.#at(() => [...this.data.rows.values()]
+  settlesDue: Store['settlesDue'] = (now, limit, operations) => this.#at(() => [...this.data.open.values()]
     .flatMap((row) => (row.settle !== null && row.settle.dueAt <= now && isEnd(row.call.state) && isOf(row.call, operations) ? [{ call: copy(row.call), ...row.settle }] : []))
     .sort((a, b) => a.dueAt - b.dueAt).slice(0, limit))
   settleTold: Store['settleTold'] = (id, dueAt, tries) => this.#change(() => {
     const row = this.data.rows.get(id)
-    if (row) row.settle = dueAt === null ? null : { dueAt, tries }
+    if (!row) return
+    row.settle = dueAt === null ? null : { dueAt, tries }
+    place(this.data, row)
   })
 
   prune: Store['prune'] = (endedBefore, limit, digestsOf) => this.#change(() => {
@@ -255,7 +262,7 @@ class StoreInMemory implements MemoryStore {
       this.data.rows.delete(call.id)
     }
     return old.length
-  })
+  }, (pruned) => pruned > 0)
 
   onHint(listener: () => void): () => void {
     this.data.listeners.add(listener)

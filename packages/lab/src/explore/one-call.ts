@@ -1,0 +1,65 @@
+/** One call, once, with faults at planned steps: what its steps were, and what was violated. */
+import { auditWorld } from '../auditor/index.ts'
+import type { Violation } from '../contract.ts'
+import type { MemoryDatabase } from '../sim/database.ts'
+import { createWorld, type SimWorld } from '../sim/world.ts'
+import { excuses, unexplained } from '../workload/excuses.ts'
+import { Planner, type Planned } from './steps.ts'
+import type { Subject } from './subjects.ts'
+import type { Step } from '../faults/steps.ts'
+
+export type Entry = 'direct' | 'queued'
+
+export type OneCall = { readonly steps: readonly Step[]; readonly struck: number; readonly violations: readonly Violation[]; readonly trace: readonly string[]; readonly traceHash: string }
+
+const KEY = 'o_1'
+const SECOND = 1_000
+/** Idle rounds may be so late: what they have to find is bounded by leases, dues and deadlines anyway. */
+const LATE_MS = 4 * SECOND
+/** The longest a call may take with two faults: given up after ten minutes, asked about for five more. */
+const PATIENCE_MS = 20 * 60 * SECOND
+
+export async function runOneCall(subject: Subject, plan: readonly Planned[], options: { readonly keepTrace?: boolean; readonly seed?: number; /** `direct`: submitted in a worker, which sends at once. `queued`: in a process that only submits. */ readonly entry?: Entry } = {}): Promise<OneCall> {
+  const planner = new Planner(plan)
+  const world = await createWorld({ seed: options.seed ?? 1, mischief: planner, operations: [subject.source], contracts: [subject.contract], workers: 2, lease: '4s', pooled: false, storeLatencyMs: 1, lateMs: LATE_MS, keepTrace: options.keepTrace ?? false })
+  try {
+    planner.isClaimable = () => claimable(world)
+    const entry = options.entry ?? 'direct'
+    if (entry === 'queued') await world.spawn('web', { works: false })
+    await call(world, entry)
+    await rest(world)
+    const twice = plan.some(({ act }) => act.do === 'twice')
+    const delayed = plan.some(({ act }) => act.do === 'freeze' || act.do === 'slow' || act.do === 'refuse' || act.do === 'lose_answer')
+    const { safety, liveness } = await auditWorld(world, { atRest: true, excused: (rule, operation) => excuses(world, rule, operation) || (twice && rule === 'begun-before-sent') || (delayed && rule === 'obeys-waits') })
+    return { steps: planner.steps, struck: planner.struck, violations: [...safety, ...(await unexplained(world, liveness))], trace: world.trace, traceHash: world.traceHash }
+  } finally {
+    await world.close()
+  }
+}
+
+function claimable(world: SimWorld): boolean {
+  const { data } = world.database as MemoryDatabase
+  for (const row of data.open.values()) if (row.lease === null && row.call.dueAt !== null && row.call.dueAt <= world.now) return true
+  return false
+}
+
+/** Submits; a caller who is not told "stored" asks again, through the other process. */
+async function call(world: SimWorld, entry: Entry): Promise<void> {
+  const [operation] = world.operations
+  if (operation === undefined) throw new Error('a subject has one operation')
+  await world.advance(1_500)
+  const options = { key: KEY, input: { orderId: KEY, amount: 4_200 } }
+  const first = world.submitNow(operation.name, options, entry === 'queued' ? 'web' : 'a')
+  await world.until(() => first.acknowledgedAt !== null || first.refused !== null, 8 * SECOND)
+  if (first.acknowledgedAt === null) world.submitNow(operation.name, options, world.processes.includes('b') ? 'b' : 'a')
+}
+
+async function rest(world: SimWorld): Promise<void> {
+  const { data } = world.database as MemoryDatabase
+  const isOver = (): boolean => [...data.open.values()].every(({ call, settle, lease }) => call.state === 'in_doubt' && settle === null && lease === null)
+  // A settled call may still be struck by what is under way: zombies wake, late answers arrive.
+  await world.advance(16 * SECOND)
+  await world.until(() => isOver() && world.processes.length === world.running.size, PATIENCE_MS)
+  // Alerts are told in a round of their own.
+  await world.advance(LATE_MS + 2 * SECOND)
+}

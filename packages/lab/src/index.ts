@@ -1,0 +1,12 @@
+/** The lab: what breaks this, and does it cope? */
+export * from './contract.ts'
+export { createWorld, type SimOptions, SimWorld } from './sim/world.ts'
+export { fault, FAULT_KINDS, type FaultKind } from './faults/kinds.ts'
+export { ALL_CONTRACTS, CONTRACTS, type ProviderContract } from './providers/contract.ts'
+export { modelled, type ModelledOptions, type Order, STANDARD, STANDARD_NAMES, type StandardName, standardOperations } from './workload/operations.ts'
+export { audit, auditWorld, type AuditOptions, type Rule } from './auditor/index.ts'
+export { kept, type OwnScenario, ownScenario, premortem, type Premortem, type PremortemEntry, type PremortemOptions } from './premortem/definition.ts'
+export { runPremortem, type EntryResult, type PremortemResult } from './premortem/run.ts'
+export { CATALOGUE } from './scenarios/catalogue.ts'
+export { play, type Played } from './scenarios/run.ts'
+export { type Scenario, type Stage } from './scenarios/scenario.ts'

@@ -1,0 +1,97 @@
+/** The database under the calls. */
+import { ANY_ANSWER, HOUR, keys, MINUTE, type Plays, SECOND } from '../scenario.ts'
+
+/** After a database has lost commits, only the provider's memory of the key keeps one effect one. */
+const INCARNATION = { what: 'the incarnation mark: after lost commits, open calls are presumed sent' } as const
+
+export const store: Plays = {
+  'database-slow-or-pool-drained': {
+    does: 'Each request of the database takes two seconds, then its connections are used up, while the provider is slow, too.',
+    fits: ANY_ANSWER,
+    async run(stage) {
+      stage.fault('db.slow', { forMs: MINUTE, parameters: { ms: 2 * SECOND } })
+      stage.fault('provider.slow', { parameters: { ms: 5 * SECOND, times: 5 } })
+      await stage.submit('o1', 'o2')
+      await stage.world.advance(MINUTE)
+      stage.fault('pool.drained', { forMs: MINUTE })
+      await stage.submit('o3', 'o4')
+      await stage.world.advance(2 * MINUTE)
+      const open = stage.world.intents.filter((intent) => intent.acknowledgedAt === null && intent.refused === null)
+      stage.expect(open.length === 0, `${open.length} callers were neither acknowledged nor refused`)
+      await stage.rest()
+    },
+  },
+  'failover-loses-commits': {
+    does: 'The database comes back without its last five seconds, in which calls were acknowledged, sent and done; callers submit again.',
+    fits: ANY_ANSWER,
+    memoryOnly: true,
+    waitsFor: INCARNATION,
+    async run(stage) {
+      stage.excuse(['kept', 'settled', 'wanted', 'begun-before-sent', 'loud', 'replays'], 'the contract holds for what the database kept')
+      await stage.submit('o1')
+      stage.fault('db.loses-commits', { parameters: { ms: 5 * SECOND } })
+      await stage.submit('o2', 'o3')
+      await stage.world.advance(10 * SECOND)
+      await stage.submit('o2', 'o3')
+      await stage.rest()
+      for (const key of ['o2', 'o3']) stage.expect(stage.effects(key).length <= 1, `${key} happened ${stage.effects(key).length} times`)
+    },
+  },
+  'disk-full': {
+    does: 'Nothing can be written for half a minute: at intake, and between the effect and its record.',
+    fits: ANY_ANSWER,
+    async run(stage) {
+      stage.fault('net.answer-slow', { parameters: { ms: 2 * SECOND, times: 1 } })
+      await stage.submit('o1')
+      await stage.world.until(() => stage.effects('o1').length > 0, MINUTE)
+      stage.fault('disk.full', { forMs: 30 * SECOND })
+      const refused = await stage.world.submit(stage.operation, { key: 'o2', input: stage.input('o2') })
+      stage.expect(refused.acknowledgedAt === null || (await stage.call('o2')) !== null, 'a call was acknowledged that was not stored')
+      await stage.world.advance(MINUTE)
+      await stage.rest()
+      stage.expect(stage.effects('o1').length === 1, `o1 happened ${stage.effects('o1').length} times`)
+    },
+  },
+  'long-transaction-rots-the-queue': {
+    does: 'Every claim takes three seconds for an hour, as over a table full of dead rows.',
+    fits: ANY_ANSWER,
+    waitsFor: { what: 'the PostgreSQL store and its doctor: here only the symptom is played' },
+    async run(stage) {
+      stage.fault('claim.slow', { forMs: HOUR, parameters: { times: 1_000_000 } })
+      await stage.submit(...keys(20))
+      await stage.world.advance(10 * MINUTE)
+      await stage.rest()
+      stage.expect(stage.world.alerts.length > 0, 'claims took three seconds for an hour, and nobody was told what holds them up')
+    },
+  },
+  'dual-write-split': {
+    does: 'The process dies once the call is stored and before the caller is told; the answer to an insert is lost, stored or not. The caller asks again.',
+    fits: ANY_ANSWER,
+    async run(stage) {
+      for (const [index, kind] of ['caller.dies-after-submit', 'caller.submit-answer-lost', 'caller.submit-unstored'].entries()) {
+        const key = `o${index + 1}`
+        stage.fault(kind)
+        await stage.world.submit(stage.operation, { key, input: stage.input(key) })
+        await stage.world.advance(MINUTE)
+        await stage.world.submit(stage.operation, { key, input: stage.input(key) })
+        await stage.rest()
+        stage.expect(stage.effects(key).length === 1, `${key} happened ${stage.effects(key).length} times`)
+      }
+    },
+  },
+  'restore-or-thaw-replays-old-calls': {
+    does: 'The database is restored as it was ten minutes ago, with calls waiting that have been done since.',
+    fits: ANY_ANSWER,
+    memoryOnly: true,
+    waitsFor: INCARNATION,
+    async run(stage) {
+      stage.excuse(['kept', 'settled', 'wanted', 'begun-before-sent', 'loud', 'replays'], 'the contract holds for what the database kept')
+      stage.fault('connect.refused', { forMs: MINUTE })
+      await stage.submit(...keys(5))
+      stage.fault('db.old-backup', { parameters: { ms: 10 * MINUTE } })
+      await stage.world.advance(11 * MINUTE)
+      await stage.rest(HOUR)
+      for (const key of keys(5)) stage.expect(stage.effects(key).length <= 1, `${key} happened ${stage.effects(key).length} times`)
+    },
+  },
+}
