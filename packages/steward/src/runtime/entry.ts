@@ -41,14 +41,18 @@ type Begun = { readonly decision: Decision; readonly n: number; readonly deadlin
 /** The call to be replaced as it is to be marked, or why it may not be: known only once the key itself turns out to be new. */
 type Superseding = { readonly write: NonNullable<InsertWrite['supersedes']> | null; readonly refusal: StewardError | null }
 
-/** An insert under our lease of which nobody has said whether it was stored. */
-type Uncertain = { readonly lease: Lease; readonly begun: Begun | null }
+/** An insert of which nobody has said whether it was stored; `lease` when it was made under ours. */
+type Uncertain = { readonly lease: Lease | null; readonly begun: Begun | null }
 
 /** What one insert is tried with. */
 type Trying = { readonly write: InsertWrite; readonly lease: Lease | null; readonly begun: Begun | null; readonly refusal: StewardError | null; readonly alerts: readonly Alert[]; readonly claims: boolean }
 
+type Tried = { readonly trying: Trying; readonly result: InsertResult }
+
 /** Repeats of an insert whose commit has an unknown outcome, or whose guards moved on. */
 const TRIES = 20
+/** Waits between repeats that are not answered: about 14 s in all, enough for a database to be started again. */
+const AGAIN_MS = { first: 10, longest: 1_000 } as const
 
 export class Entrance {
   readonly #o: EntryOptions
@@ -64,7 +68,7 @@ export class Entrance {
       return await this.#enter(call, registered, mode, uncertain)
     } catch (error) {
       // The caller is told that nobody knows. If it was stored after all, nobody may wait for us to send it.
-      for (const { lease, begun } of uncertain) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
+      for (const { lease, begun } of uncertain) if (lease) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
       throw error
     }
   }
@@ -72,22 +76,16 @@ export class Entrance {
   async #enter(call: Call, registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Entered> {
     let early: readonly EarlyFact[] = []
     for (let tries = 1; ; tries++) {
-      const trying = await this.#trying(call, early, registered, mode)
-      const { write, lease, begun, refusal, claims } = trying
-      let result: InsertResult
+      let tried: Tried
       try {
-        result = await this.#o.recorder.insert(write)
+        tried = await this.#try(call, early, registered, mode, uncertain)
       } catch (error) {
-        if (begun) this.#o.worker.unreserve(registered)
-        if (!(error instanceof StewardError) || error.details['outcome'] !== 'unknown') throw error
-        if (write.lease) uncertain.push({ lease: write.lease, begun })
-        if (tries >= TRIES) throw error
+        await this.#again(call, error, tries, uncertain)
         continue
-      } finally {
-        if (claims) this.#o.worker.arriving(-1)
       }
+      const { result, trying: { write, lease, begun, refusal, alerts } } = tried
       if (result.ok) {
-        if (trying.alerts.length > 0) this.#o.onAlerts()
+        if (alerts.length > 0) this.#o.onAlerts()
         return this.#created(write, registered, begun, lease)
       }
       if (begun) this.#o.worker.unreserve(registered)
@@ -99,6 +97,31 @@ export class Entrance {
       else if (result.why === 'controls') await this.#o.controls.refresh()
       if (tries >= TRIES) throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored: its guards changed ${TRIES} times (last: ${result.why}). Nothing was stored or sent. Submit it again.`)
     }
+  }
+
+  async #try(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Tried> {
+    const trying = await this.#trying(call, early, registered, mode)
+    const { write, begun, claims } = trying
+    try {
+      return { trying, result: await this.#o.recorder.insert(write) }
+    } catch (error) {
+      if (begun) this.#o.worker.unreserve(registered)
+      if (error instanceof StewardError && error.details['outcome'] === 'unknown') uncertain.push({ lease: write.lease ?? null, begun })
+      throw error
+    } finally {
+      if (claims) this.#o.worker.arriving(-1)
+    }
+  }
+
+  /** Waits for the next try, or throws: once an insert was not answered, only an answer to a later one says what became of it. */
+  async #again(call: Call, error: unknown, tries: number, uncertain: readonly Uncertain[]): Promise<void> {
+    if (uncertain.length === 0 || !(error instanceof StewardError) || !error.code.startsWith('STEWARD_STORE_')) throw error
+    if (tries >= TRIES) {
+      if (error.details['outcome'] === 'unknown') throw error
+      throw new StewardError('STEWARD_STORE_UNAVAILABLE', `whether ${call.operation} "${call.key}" was stored is not known: the answer to a first insert got lost, and the store has not answered since (${error.message}). Submit it again with the same key; it joins what is there.`, { ...error.details, outcome: 'unknown' }, { cause: error })
+    }
+    const waitMs = Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (tries - 1))
+    await new Promise<void>((resolve) => void this.#o.system.after(waitMs, resolve))
   }
 
   async #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode): Promise<Trying> {
@@ -189,7 +212,7 @@ export class Entrance {
     const { worker, keeper } = this.#o
     for (const { lease, begun } of uncertain) {
       // Where the lease is gone, whoever found that out lapses it or has taken it.
-      if (keeper.current !== lease) continue
+      if (lease === null || keeper.current !== lease) continue
       if (begun === null) {
         if (stored.state === 'waiting') return worker.insertedClaimed(stored, lease)
         continue
