@@ -47,6 +47,7 @@ export class Hints {
   #client: PgClient | null = null
   #stopTimer: (() => void) | null = null
   #closed = false
+  #telling: Promise<unknown> = Promise.resolve()
 
   /** @param place names the store among those that share a database; @param me tells own hints from others'. */
   constructor(connections: Connections, place: string, me: string) {
@@ -54,7 +55,7 @@ export class Hints {
     this.#place = place
     this.#me = me
     // What is lost here is a hint.
-    this.#tell = apart(() => void this.#connections.run(NOTIFY, [CHANNEL, `${this.#me} ${this.#place}`]).catch(() => undefined))
+    this.#tell = apart(() => { this.#telling = this.#connections.run(NOTIFY, [CHANNEL, `${this.#me} ${this.#place}`]).catch(() => undefined) })
     this.#hear = apart(() => this.#listeners.forEach((listener) => listener()))
   }
 
@@ -92,7 +93,7 @@ export class Hints {
     })
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
     this.#stopTimer?.()
     this.#tell.stop()
@@ -101,5 +102,6 @@ export class Hints {
     // Ended, not given back: the pool's next user would go on listening.
     this.#client?.release(true)
     this.#client = null
+    await this.#telling
   }
 }

@@ -44,7 +44,7 @@ export type PostgresOptions = {
   readonly connections?: number
   /** Prepared statements. Default `auto`: where one connection is one session, that is, not behind a pooler. */
   readonly prepare?: 'auto' | boolean
-  /** Hints between processes by LISTEN, which holds one connection. Default `auto`: where one connection is one session. */
+  /** Hints between processes by LISTEN, which holds one connection. Default `auto`: where one connection is one session and the pool has room. */
   readonly listen?: 'auto' | boolean
   /** Milliseconds after which a statement without an answer counts as lost. Default 30,000. */
   readonly statementMs?: number
@@ -153,8 +153,11 @@ class PostgresStore implements Store {
   }
 
   async #listens(connections: Connections): Promise<boolean> {
-    const { listen = 'auto' } = this.#options
-    return listen === 'auto' ? await connections.direct() : listen
+    const { listen = 'auto', pool, connections: limit = 4 } = this.#options
+    if (listen !== 'auto') return listen
+    // Of a small pool, or one of unknown size, no connection stays out.
+    const hasRoom = pool === undefined || (pool.options?.max ?? 0) >= limit + 2
+    return hasRoom && (await connections.direct())
   }
 
   async close(): Promise<void> {
@@ -162,7 +165,7 @@ class PostgresStore implements Store {
     if (opened === null) return
     await opened.settling.idle()
     this.#opened = null
-    opened.hints.close()
+    await opened.hints.close()
     await this.#letGo(opened.pool)
   }
 
@@ -327,5 +330,5 @@ async function ownPool(connectionString: string, max: number): Promise<PgPool> {
   } catch (error) {
     throw new StewardError('STEWARD_OPTION_INVALID', 'postgres({ connectionString }) needs the package pg, which is not installed here. Nothing was opened. Run `npm install pg`, or pass a pool.', {}, { cause: error })
   }
-  return new Pool({ connectionString, max, connectionTimeoutMillis: 10_000, application_name: 'steward' })
+  return new Pool({ connectionString, max, connectionTimeoutMillis: 10_000, application_name: 'steward', allowExitOnIdle: true })
 }

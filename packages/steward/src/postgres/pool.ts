@@ -6,6 +6,7 @@
  * Authority over "was it stored?": the server's own error says no; a connection that breaks while a changing statement
  * or a COMMIT is under way says nothing, and that is what the caller is told (`details.outcome`).
  */
+import { hash } from 'node:crypto'
 import { invariant } from '../core/errors.ts'
 import { refusalOf } from './refusals.ts'
 
@@ -15,12 +16,14 @@ export interface PgPool {
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
   removeListener?(event: 'error', listener: (error: Error) => void): unknown
+  readonly options?: { readonly max?: number | undefined }
 }
 
 /** What is needed of `pg.PoolClient`. */
 export interface PgClient {
   query(config: PgQuery): Promise<PgResult>
   release(destroy?: Error | boolean): void
+  unref?(): void
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what pg itself says of its events
   on(event: any, listener: (about: any) => void): unknown
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what pg itself says of its events
@@ -47,16 +50,16 @@ export type Value = string | number | bigint | null | Uint8Array
 /** A text that is run again and again: prepared on each connection where that is possible. */
 export type Statement = { readonly text: string; readonly name: string }
 
-/** Names by text: the same text has the same name in every store of the process, and never two. */
-const names = new Map<string, string>()
-/** Texts that are not built from questions but written down: their number is small, so that preparing them is bounded. */
+/** Texts that are written down here, not built from questions: their number is small, so that preparing them is bounded. */
+const known = new Map<string, Statement>()
 export function statement(text: string): Statement {
-  let name = names.get(text)
-  if (name === undefined) {
-    name = `steward_${names.size + 1}`
-    names.set(text, name)
+  let one = known.get(text)
+  if (one === undefined) {
+    // The same name for the same text in every copy of the library: a connection may serve several.
+    one = { text, name: `steward_${hash('sha256', text, 'hex').slice(0, 32)}` }
+    known.set(text, one)
   }
-  return { text, name }
+  return one
 }
 
 /** One connection inside a transaction. */
@@ -138,9 +141,14 @@ export class Connections {
     invariant(result.command !== 'ROLLBACK', `a transaction of ${this.#o.name} was committed after one of its statements had been refused`)
   }
 
-  /** Statement by statement, for a transaction that somebody else leads. */
-  statement(client: PgClient, text: string, values: readonly Value[] = []): Promise<PgResult> {
-    return this.#query(client, { text, name: '' }, values, false)
+  /** Part of a transaction that somebody else leads. */
+  part(client: PgClient, text: string): Promise<PgResult> {
+    return this.#query(client, { text, name: '' }, [], false)
+  }
+
+  /** The same for texts of the application: in this mode of the protocol the server refuses to run more than one statement. */
+  single(client: PgClient, text: string, values: readonly Value[]): Promise<PgResult> {
+    return client.query({ text, values: values as Value[], queryMode: 'extended', query_timeout: this.#o.statementMs })
   }
 
   /** Takes a connection of its own, beyond the limit of the others: for the one transaction in which the application takes part. */
@@ -156,6 +164,8 @@ export class Connections {
   /** A connection that stays out: whoever asked for it ends it. @param onBroken it is of no use any more, and was given back. */
   async listen(channel: string, onPayload: (payload: string) => void, onBroken: () => void): Promise<PgClient> {
     const client = await this.#o.pool.connect()
+    // A process that has nothing else to do may end.
+    client.unref?.()
     let broken = false
     client.on('error', (error: Error) => {
       if (broken) return

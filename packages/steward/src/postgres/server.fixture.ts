@@ -22,7 +22,7 @@ export interface PostgresServer {
   readonly folder: string
   /** A pool of its own, ended with the server. It hears when an idle connection breaks, as every pool should. */
   pool(max?: number): pg.Pool
-  /** Ends the server without a word to its clients, as a crash does. */
+  /** Ends the server and every connection at once, and leaves its data to be recovered, as a crash does. */
   kill(): Promise<void>
   /** Starts it again over the same data, after `kill`. */
   start(): Promise<void>
@@ -46,7 +46,7 @@ export async function postgresServer(version: Version, settings: Readonly<Record
     running = spawn(join(bin, 'postgres'), ['-D', data, ...options], { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder, ...owner })
     await ready(running)
   }
-  const end = async (signal: 'SIGINT' | 'SIGKILL'): Promise<void> => {
+  const end = async (signal: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
     const child = running
     if (child === null) return
     running = null
@@ -65,7 +65,7 @@ export async function postgresServer(version: Version, settings: Readonly<Record
       pools.push(pool)
       return pool
     },
-    kill: () => end('SIGKILL'),
+    kill: () => end('SIGQUIT'),
     start,
     remove: async () => {
       await Promise.all(pools.map((pool) => pool.end()))

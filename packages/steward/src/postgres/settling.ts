@@ -58,7 +58,7 @@ export class Settling {
 
   async #withHandler(client: PgClient, session: Session, write: CallWrite, inTx: SettleInTx): Promise<Settled | 'uncommittable'> {
     const { connections } = this.#around
-    const say = (text: string): Promise<PgResult> => connections.statement(client, text)
+    const say = (text: string): Promise<PgResult> => connections.part(client, text)
     await say(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${2 * this.#settleMs}`)
     try {
       const [result] = await this.#writes.inOrder(session, [write])
@@ -97,7 +97,7 @@ export class Settling {
   /** Runs the handler and makes its statements a part of the transaction. @returns why it counts as not run. */
   async #handle(client: PgClient, write: CallWrite, inTx: SettleInTx, say: (text: string) => Promise<PgResult>): Promise<Handled> {
     const what = `call ${write.call.id}`
-    const talk = new Conversation((text, values) => this.#around.connections.statement(client, text, values), what, this.#settleMs)
+    const talk = new Conversation((text, values) => this.#around.connections.single(client, text, values), what, this.#settleMs)
     const late = new Promise<Handled>((resolve) => {
       talk.stopTimer = later(this.#settleMs, () => resolve({ error: new Error(`onSettled of ${what} took longer than ${this.#settleMs} ms. Its own statements were undone; the call's end is recorded, and onSettled runs again later`) }))
     })
