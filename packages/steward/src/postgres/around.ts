@@ -16,7 +16,7 @@ export type AroundOptions = {
   readonly ticks: () => number
 }
 
-const ROW = 't.seq, t.rev, t.operation, t.grp, t.state, t.body, t.input'
+const ROW = 't.id, t.rev, t.operation, t.grp, t.state, t.body, t.input'
 
 export class Around {
   readonly connections: Connections
@@ -24,7 +24,7 @@ export class Around {
   readonly namespace: string
   readonly name: string
   readonly #o: AroundOptions
-  readonly #sql: Readonly<Record<'openBySeq' | 'endedBySeq' | 'latch' | 'exclude', Statement>>
+  readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude', Statement>>
 
   constructor(options: AroundOptions) {
     const { s } = options
@@ -34,8 +34,8 @@ export class Around {
     this.namespace = options.namespace
     this.name = options.name
     this.#sql = {
-      openBySeq: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.seq = $1 FOR UPDATE`),
-      endedBySeq: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.seq = $1 FOR UPDATE`),
+      open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
+      ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),
       latch: statement(`SELECT FROM ${s}steward_control_rev WHERE false FOR KEY SHARE`),
       exclude: statement(`LOCK TABLE ${s}steward_control_rev IN EXCLUSIVE MODE`),
     }
@@ -66,11 +66,11 @@ export class Around {
   }
 
   /** The call's row wherever it is, locked until the transaction ends; it may move while the lock is waited for. */
-  async rowOf(session: Session, seq: number): Promise<Row | null> {
+  async rowOf(session: Session, id: string): Promise<Row | null> {
     for (let looks = 0; looks < 3; looks++) {
-      const [row] = await session.query(this.#sql.openBySeq, [seq])
+      const [row] = await session.query(this.#sql.open, [id])
       if (row) return row
-      const [ended] = await session.query(this.#sql.endedBySeq, [seq])
+      const [ended] = await session.query(this.#sql.ended, [id])
       if (ended) return ended
     }
     return null

@@ -24,25 +24,25 @@ function isUsual(write: InsertWrite): boolean {
 }
 
 const GIVEN = 'id, operation, key, version, priority, due_at, limit_at, grp, place, state, rare_state, rev, encryption_key_id, worker, epoch, controls_rev, body, input'
-const OPEN = 'seq, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
+const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
 
 function texts(s: string) {
   return {
-    // The sequence is read before the keys are sorted: calls are numbered in the order of the batch.
+    // IS TRUE keeps the planner, which expects one row, from comparing each with each.
     usual: statement(`WITH ${controlsLatch(s)}, given AS MATERIALIZED (
-        SELECT nextval('${s.replaceAll("'", "''")}steward_seq') AS seq, g.* FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], ${jsonArray('$17')}, ${jsonArray('$18')}) AS g(${GIVEN})
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], ${jsonArray('$17')}, ${jsonArray('$18')}) AS g(${GIVEN})
         WHERE (worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (controls_rev IS NULL OR controls_rev = ${controlsRev(s)})),
-      named AS (INSERT INTO ${s}steward_key (seq, operation, key, id) SELECT seq, operation, key, id FROM given ORDER BY operation, key ON CONFLICT (operation, key) DO NOTHING RETURNING seq, id),
-      placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT ${OPEN.split(', ').map((column) => `given.${column}`).join(', ')} FROM given JOIN named ON named.seq = given.seq)
+      named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT operation, key, id FROM given ORDER BY operation, key ON CONFLICT (operation, key) DO NOTHING RETURNING id),
+      placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT ${OPEN} FROM given WHERE (id IN (SELECT id FROM named)) IS TRUE)
       SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${s}steward_now() AS now FROM named`),
-    keyOf: statement(`SELECT k.id, k.seq, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
-    key: statement(`INSERT INTO ${s}steward_key (seq, operation, key, id) VALUES (nextval('${s.replaceAll("'", "''")}steward_seq'), $1, $2, $3) ON CONFLICT (operation, key) DO NOTHING RETURNING seq`),
-    keyTaken: statement(`UPDATE ${s}steward_key SET id = $3, seq = nextval('${s.replaceAll("'", "''")}steward_seq') WHERE operation = $1 AND key = $2 AND id IS NULL RETURNING seq`),
+    keyOf: statement(`SELECT k.id, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
+    key: statement(`INSERT INTO ${s}steward_key (operation, key, id) VALUES ($1, $2, $3) ON CONFLICT (operation, key) DO NOTHING`),
+    keyTaken: statement(`UPDATE ${s}steward_key SET id = $3 WHERE operation = $1 AND key = $2 AND id IS NULL`),
     facts: statement(`SELECT body FROM ${s}steward_early_fact WHERE namespace = $1 AND operation = $2 AND key = $3 ORDER BY seq`),
     dropFacts: statement(`DELETE FROM ${s}steward_early_fact WHERE namespace = $1 AND operation = $2 AND key = $3`),
     open: statement(`INSERT INTO ${s}steward_open (${OPEN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`),
-    ended: statement(`INSERT INTO ${s}steward_ended (seq, rev, ended_at, operation, grp, encryption_key_id, state, body, input) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
-    settle: statement(`INSERT INTO ${s}steward_settle (seq, due_at, tries) VALUES ($1, $2, 0)`),
+    ended: statement(`INSERT INTO ${s}steward_ended (id, rev, ended_at, operation, grp, encryption_key_id, state, body, input) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
+    settle: statement(`INSERT INTO ${s}steward_settle (id, due_at, tries) VALUES ($1, $2, 0)`),
     guards: statement(`SELECT ${alive(s, '$1', '$2::bigint')} AS alive, ${controlsRev(s)} AS rev`),
   }
 }
@@ -98,23 +98,23 @@ export class CallInserts {
     const facts = known === undefined ? [] : (await session.query(this.#sql.facts, [this.#around.namespace, operation, key])).map((row) => JSON.parse(row['body'] as string) as EarlyFact)
     if (facts.length !== write.factsSeen) return { ok: false, why: 'facts', facts }
     if (write.supersedes !== undefined) await session.change('SAVEPOINT steward_insert')
-    const [named] = await session.query(known === undefined ? this.#sql.key : this.#sql.keyTaken, [operation, key, write.call.id])
+    const named = await session.change(known === undefined ? this.#sql.key : this.#sql.keyTaken, [operation, key, write.call.id])
     // Somebody was faster: who it is can be seen by now, since the insert waited for it.
-    if (named === undefined) return await this.#insert(session, write)
+    if (named === 0) return await this.#insert(session, write)
     if (write.supersedes !== undefined) {
       const replaced = await this.#writes.one(session, { kind: 'call', leaseAfter: 'keep', ...write.supersedes })
       await session.change(replaced.ok ? 'RELEASE steward_insert' : 'ROLLBACK TO steward_insert')
       if (!replaced.ok) return { ok: false, why: 'superseded-changed', call: replaced.call }
     }
     if (facts.length > 0) await session.change(this.#sql.dropFacts, [this.#around.namespace, operation, key])
-    await this.#place(session, write, Number(named['seq']))
+    await this.#place(session, write)
     return ALL_WELL
   }
 
   async #taken(session: Session, known: Row, write: InsertWrite): Promise<InsertResult> {
     const id = known['id'] as string
     if (known['digests'] !== null) return { ok: false, why: 'pruned', id, state: known['state'], digests: JSON.parse(known['digests'] as string) as unknown } as InsertResult
-    const row = await this.#around.rowOf(session, Number(known['seq']))
+    const row = await this.#around.rowOf(session, id)
     // Pruned in between: the next look says so.
     return row === null ? await this.#insert(session, write) : { ok: false, why: 'joined', call: this.#around.call(row) }
   }
@@ -127,11 +127,11 @@ export class CallInserts {
   }
 
   /** Puts the row where its state belongs. */
-  async #place(session: Session, { call, lease, alerts, settleDueAt }: InsertWrite, seq: number): Promise<void> {
-    if (isEnd(call.state)) await session.change(this.#sql.ended, [seq, call.rev, call.endedAt, call.operation, call.group, call.encryptionKeyId, call.state, encodeBody(call), encodeInput(call)])
-    else await session.change(this.#sql.open, [seq, call.rev, lease?.epoch ?? null, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.operation, call.group, call.encryptionKeyId, call.state, rareState(call.state), lease?.worker ?? null, encodeBody(call), encodeInput(call)])
+  async #place(session: Session, { call, lease, alerts, settleDueAt }: InsertWrite): Promise<void> {
+    if (isEnd(call.state)) await session.change(this.#sql.ended, [call.id, call.rev, call.endedAt, call.operation, call.group, call.encryptionKeyId, call.state, encodeBody(call), encodeInput(call)])
+    else await session.change(this.#sql.open, [call.id, call.rev, lease?.epoch ?? null, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.operation, call.group, call.encryptionKeyId, call.state, rareState(call.state), lease?.worker ?? null, encodeBody(call), encodeInput(call)])
     await raise(session, this.#around.s, alerts ?? [])
-    if ((settleDueAt ?? null) !== null) await session.change(this.#sql.settle, [seq, settleDueAt as number])
+    if ((settleDueAt ?? null) !== null) await session.change(this.#sql.settle, [call.id, settleDueAt as number])
   }
 }
 

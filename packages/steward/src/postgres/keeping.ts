@@ -11,13 +11,13 @@ import { type Session, statement } from './pool.ts'
 function texts(s: string) {
   return {
     claimKey: statement(`INSERT INTO ${s}steward_key (operation, key) VALUES ($1, $2) ON CONFLICT (operation, key) DO NOTHING`),
-    keyOf: statement(`SELECT k.id, k.seq, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
+    keyOf: statement(`SELECT k.id, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
     waiting: statement(`SELECT seq, body FROM ${s}steward_early_fact WHERE namespace = $1 AND operation = $2 AND key = $3 ORDER BY seq`),
     add: statement(`INSERT INTO ${s}steward_early_fact (namespace, operation, key, body) VALUES ($1, $2, $3, $4)`),
     replace: statement(`UPDATE ${s}steward_early_fact SET body = $2 WHERE seq = $1`),
-    prunable: statement(`SELECT t.seq, t.rev, t.body, t.input FROM ${s}steward_ended AS t WHERE t.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.seq = t.seq) ORDER BY t.ended_at LIMIT $2`),
-    prune: statement(`WITH them AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], ${jsonArray('$5')}) AS g(seq, rev, id, state, digests)),
-      gone AS (DELETE FROM ${s}steward_ended AS t USING them WHERE t.seq = them.seq AND t.rev = them.rev AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.seq = t.seq) RETURNING them.id, them.state, them.digests),
+    prunable: statement(`SELECT t.id, t.rev, t.body, t.input FROM ${s}steward_ended AS t WHERE t.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) ORDER BY t.ended_at LIMIT $2`),
+    prune: statement(`WITH them AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], ${jsonArray('$4')}) AS g(id, rev, state, digests)),
+      gone AS (DELETE FROM ${s}steward_ended AS t USING them WHERE t.id = them.id AND t.rev = them.rev AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) RETURNING them.id, them.state, them.digests),
       kept AS (INSERT INTO ${s}steward_pruned (id, state, digests) SELECT id, state, digests FROM gone)
       SELECT count(*) AS n FROM gone`),
   }
@@ -33,7 +33,7 @@ export function keeping(around: Around) {
     const [known] = await session.query(sql.keyOf, [operation, key])
     const id = (known?.['id'] ?? null) as string | null
     if (id !== null && known?.['digests'] === null) {
-      const row = await around.rowOf(session, Number(known['seq']))
+      const row = await around.rowOf(session, id)
       // Pruned in between: the next look says so.
       return row === null ? await keep(session, operation, key, fact) : { kept: false, call: around.call(row) }
     }
@@ -59,7 +59,7 @@ export function keeping(around: Around) {
       if (rows.length === 0) return 0
       const calls = rows.map((row) => around.call(row))
       const [gone] = await connections.run(sql.prune, [
-        numberColumn(rows.map((row) => Number(row['seq']))), numberColumn(rows.map((row) => Number(row['rev']))), textColumn(calls.map((call) => call.id)), textColumn(calls.map((call) => call.state)),
+        textColumn(calls.map((call) => call.id)), numberColumn(rows.map((row) => Number(row['rev']))), textColumn(calls.map((call) => call.state)),
         jsonColumn(calls.map((call) => JSON.stringify(digestsOf(call)))),
       ])
       return Number(gone?.['n'])

@@ -8,7 +8,8 @@
  *  - a begin changes nothing that is indexed: `due_at` and `limit_at` stay as they were while a worker holds the row (they
  *    mean something only while `worker` is NULL), and `state` itself is in no index (`rare_state` is);
  *  - the end deletes it and writes `steward_ended`, which is only appended to, in the order of `ended_at`.
- * `input` stands last: what two versions of a row have in common at its end is not logged again.
+ * `input` stands last: what two versions of a row have in common at its end is not logged again. Calls are known by their
+ * id alone; ids begin with the time, so that their order is the order of creation, and new ones meet at one end of an index.
  *
  * `steward_key.id` is NULL while only a fact waits for the call: its row is what a fact and an insert of the same key
  * meet at. Counts of open calls are not kept: every submit of every machine would wait for the row that counts.
@@ -36,24 +37,24 @@ function callTables(): readonly string[] {
   return [
     // Tests and simulations replace it; everything that needs the database's time asks it.
     'CREATE FUNCTION steward_now() RETURNS BIGINT LANGUAGE sql VOLATILE AS $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint $$',
-    'CREATE SEQUENCE steward_seq',
-    `CREATE TABLE steward_key (seq BIGINT, operation ${TEXT} NOT NULL, key ${TEXT} NOT NULL, id ${TEXT}, PRIMARY KEY (operation, key))`,
-    'CREATE UNIQUE INDEX steward_key_id ON steward_key (id)',
+    `CREATE TABLE steward_key (operation ${TEXT} NOT NULL, key ${TEXT} NOT NULL, id ${TEXT}, PRIMARY KEY (operation, key))`,
     `CREATE TABLE steward_pruned (id ${TEXT} PRIMARY KEY, state TEXT NOT NULL, digests TEXT NOT NULL)`,
-    `CREATE TABLE steward_open (seq BIGINT PRIMARY KEY, rev BIGINT NOT NULL, epoch BIGINT, due_at BIGINT, limit_at BIGINT, place BIGINT, version INTEGER NOT NULL, priority INTEGER NOT NULL,
+    `CREATE TABLE steward_open (id ${TEXT} PRIMARY KEY, rev BIGINT NOT NULL, epoch BIGINT, due_at BIGINT, limit_at BIGINT, place BIGINT, version INTEGER NOT NULL, priority INTEGER NOT NULL,
       operation ${TEXT} NOT NULL, grp ${TEXT}, encryption_key_id ${TEXT}, state TEXT NOT NULL, rare_state TEXT, worker ${TEXT}, body TEXT NOT NULL, input TEXT NOT NULL) WITH (${HOT_TABLE})`,
-    'CREATE INDEX steward_open_due ON steward_open (operation, version, priority, due_at, seq) WHERE worker IS NULL AND due_at IS NOT NULL',
+    'CREATE INDEX steward_open_due ON steward_open (operation, version, priority, due_at, id) WHERE worker IS NULL AND due_at IS NOT NULL',
     'CREATE INDEX steward_open_limit ON steward_open (limit_at) WHERE worker IS NULL AND limit_at IS NOT NULL',
     'CREATE INDEX steward_open_lease ON steward_open (worker, epoch) WHERE worker IS NOT NULL',
     'CREATE INDEX steward_open_rare ON steward_open (rare_state) WHERE rare_state IS NOT NULL',
     'CREATE INDEX steward_open_group ON steward_open (grp) WHERE grp IS NOT NULL',
     'CREATE INDEX steward_open_encryption ON steward_open (encryption_key_id) WHERE encryption_key_id IS NOT NULL',
-    `CREATE TABLE steward_ended (seq BIGINT PRIMARY KEY, rev BIGINT NOT NULL, ended_at BIGINT NOT NULL, operation ${TEXT} NOT NULL, grp ${TEXT}, encryption_key_id ${TEXT}, state TEXT NOT NULL, body TEXT NOT NULL, input TEXT NOT NULL)
+    `CREATE TABLE steward_ended (id ${TEXT} PRIMARY KEY, rev BIGINT NOT NULL, ended_at BIGINT NOT NULL, operation ${TEXT} NOT NULL, grp ${TEXT}, encryption_key_id ${TEXT}, state TEXT NOT NULL, body TEXT NOT NULL, input TEXT NOT NULL)
       WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.1)`,
     'CREATE INDEX steward_ended_at ON steward_ended (ended_at)',
     "CREATE INDEX steward_ended_state ON steward_ended (state) WHERE state <> 'succeeded'",
     'CREATE INDEX steward_ended_group ON steward_ended (grp) WHERE grp IS NOT NULL',
     'CREATE INDEX steward_ended_encryption ON steward_ended (encryption_key_id) WHERE encryption_key_id IS NOT NULL',
+    `CREATE TABLE steward_settle (id ${TEXT} PRIMARY KEY, due_at BIGINT NOT NULL, tries BIGINT NOT NULL)`,
+    'CREATE INDEX steward_settle_due ON steward_settle (due_at)',
     'CREATE TABLE steward_control_rev (rev BIGINT NOT NULL)',
     'INSERT INTO steward_control_rev VALUES (0)',
   ]

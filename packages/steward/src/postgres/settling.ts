@@ -83,7 +83,7 @@ export class Settling {
 
   /** Told in the very transaction that records it: no mark is left to tell it again. */
   async #commit(client: PgClient, session: Session, write: CallWrite): Promise<Settled | 'uncommittable'> {
-    await session.change(`DELETE FROM ${this.#around.s}steward_settle AS d USING ${this.#around.s}steward_key AS k WHERE k.id = $1 AND d.seq = k.seq`, [write.call.id])
+    await session.change(`DELETE FROM ${this.#around.s}steward_settle WHERE id = $1`, [write.call.id])
     try {
       await this.#around.connections.commit(client)
     } catch (error) {

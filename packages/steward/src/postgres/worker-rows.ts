@@ -34,15 +34,14 @@ function texts(s: string) {
     beat: statement(`WITH beat AS (UPDATE ${s}steward_worker SET beat_at = greatest(beat_at, $3), lease_until_at = greatest(lease_until_at, $4) WHERE worker = $1 AND epoch = $2 AND fenced = 0 RETURNING 1)
       SELECT EXISTS (SELECT 1 FROM beat) AS alive, ${controlsRev(s)} AS rev, ${s}steward_now() AS now`),
     leave: statement(`WITH back AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE ${mine} AND o.state <> 'running') DELETE FROM ${s}steward_worker WHERE worker = $1 AND epoch = $2`),
-    giveBack: statement(`UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM ${s}steward_key AS k
-      WHERE k.id = ANY ($3::text[]) AND o.seq = k.seq AND ${mine} AND o.state <> 'running' AND ${alive(s, '$1', '$2')}`),
+    giveBack: statement(`UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE o.id = ANY ($3::text[]) AND ${mine} AND o.state <> 'running' AND ${alive(s, '$1', '$2')}`),
     fence: statement(`WITH old AS (DELETE FROM ${s}steward_worker WHERE fenced = 1 AND beat_at < $3)
       UPDATE ${s}steward_worker SET fenced = 1 WHERE fenced = 0 AND lease_until_at <= $1 AND worker IS DISTINCT FROM $2 RETURNING ${COLUMNS}`),
     // Claimed calls are certainly unsent, and due as they were: nothing but their lease is undone.
     orphans: statement(`WITH ${lost(s)},
       freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running')
-      SELECT o.body, o.input FROM lost AS l JOIN ${s}steward_open AS o ON o.worker = l.worker AND o.epoch = l.epoch WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.seq LIMIT $2`),
-    leasedTo: statement(`SELECT o.body, o.input FROM ${s}steward_open AS o WHERE ${mine} ORDER BY o.seq LIMIT $3`),
+      SELECT o.body, o.input FROM lost AS l JOIN ${s}steward_open AS o ON o.worker = l.worker AND o.epoch = l.epoch WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2`),
+    leasedTo: statement(`SELECT o.body, o.input FROM ${s}steward_open AS o WHERE ${mine} ORDER BY o.id LIMIT $3`),
   }
 }
 

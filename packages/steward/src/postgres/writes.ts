@@ -21,38 +21,36 @@ import type { ControlRows } from './control-rows.ts'
 import { type Row, type Session, statement, type Value } from './pool.ts'
 
 const GIVEN = 'id, expect_rev, rev, version, priority, due_at, limit_at, state, rare_state, ended_at, encryption_key_id, worker, epoch, release, controls_rev, body'
-const OPEN = 'seq, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
-const ENDED = 'seq, rev, ended_at, operation, grp, encryption_key_id, state, body, input'
+const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
+const ENDED = 'id, rev, ended_at, operation, grp, encryption_key_id, state, body, input'
 
 function texts(s: string) {
   const held = 'o.rev = w.expect_rev AND (w.worker IS NULL OR (o.worker = w.worker AND o.epoch = w.epoch))'
   return {
     // While a worker holds a running call, what says when it is due stays as it was: unchanged, it costs no index entry.
     usual: statement(`WITH ${controlsLatch(s)}, w AS MATERIALIZED (
-        SELECT k.seq, g.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::int[], $15::bigint[], ${jsonArray('$16')}) AS g(${GIVEN})
-        JOIN ${s}steward_key AS k ON k.id = g.id
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::int[], $15::bigint[], ${jsonArray('$16')}) AS g(${GIVEN})
         WHERE (g.worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (g.controls_rev IS NULL OR g.controls_rev = ${controlsRev(s)})),
       kept AS (UPDATE ${s}steward_open AS o SET rev = w.rev, version = w.version, priority = w.priority, state = w.state, rare_state = w.rare_state, encryption_key_id = w.encryption_key_id, body = w.body,
           due_at = CASE WHEN w.state = 'running' AND w.release = 0 AND o.worker IS NOT NULL THEN o.due_at ELSE w.due_at END,
           limit_at = CASE WHEN w.state = 'running' AND w.release = 0 AND o.worker IS NOT NULL THEN o.limit_at ELSE w.limit_at END,
           worker = CASE WHEN w.release = 1 THEN NULL ELSE o.worker END, epoch = CASE WHEN w.release = 1 THEN NULL ELSE o.epoch END
-        FROM w WHERE o.seq = w.seq AND w.ended_at IS NULL AND ${held} RETURNING w.id),
-      gone AS (DELETE FROM ${s}steward_open AS o USING w WHERE o.seq = w.seq AND w.ended_at IS NOT NULL AND ${held}
-        RETURNING w.id, o.seq, w.rev, w.ended_at, o.operation, o.grp, w.encryption_key_id, w.state, w.body, o.input),
+        FROM w WHERE o.id = w.id AND w.ended_at IS NULL AND ${held} RETURNING w.id),
+      gone AS (DELETE FROM ${s}steward_open AS o USING w WHERE o.id = w.id AND w.ended_at IS NOT NULL AND ${held}
+        RETURNING w.id, w.rev, w.ended_at, o.operation, o.grp, w.encryption_key_id, w.state, w.body, o.input),
       ended AS (INSERT INTO ${s}steward_ended (${ENDED}) SELECT ${ENDED} FROM gone),
       done AS (SELECT id FROM kept UNION ALL SELECT id FROM gone)
       SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${s}steward_now() AS now FROM done`),
-    seqOf: statement(`SELECT seq FROM ${s}steward_key WHERE id = $1`),
     guards: statement(`SELECT ${alive(s, '$1', '$2::bigint')} AS alive, ${controlsRev(s)} AS rev`),
-    keep: statement(`UPDATE ${s}steward_open SET rev = $2, version = $3, priority = $4, due_at = $5, limit_at = $6, state = $7, rare_state = $8, encryption_key_id = $9, body = $10, worker = $11, epoch = $12 WHERE seq = $1`),
-    end: statement(`WITH gone AS (DELETE FROM ${s}steward_open WHERE seq = $1 RETURNING seq, operation, grp, input)
-      INSERT INTO ${s}steward_ended (${ENDED}) SELECT seq, $2::bigint, $3::bigint, operation, grp, $4::text, $5::text, $6::text, input FROM gone`),
-    correct: statement(`UPDATE ${s}steward_ended SET rev = $2, ended_at = $3, encryption_key_id = $4, state = $5, body = $6 WHERE seq = $1`),
+    keep: statement(`UPDATE ${s}steward_open SET rev = $2, version = $3, priority = $4, due_at = $5, limit_at = $6, state = $7, rare_state = $8, encryption_key_id = $9, body = $10, worker = $11, epoch = $12 WHERE id = $1`),
+    end: statement(`WITH gone AS (DELETE FROM ${s}steward_open WHERE id = $1 RETURNING id, operation, grp, input)
+      INSERT INTO ${s}steward_ended (${ENDED}) SELECT id, $2::bigint, $3::bigint, operation, grp, $4::text, $5::text, $6::text, input FROM gone`),
+    correct: statement(`UPDATE ${s}steward_ended SET rev = $2, ended_at = $3, encryption_key_id = $4, state = $5, body = $6 WHERE id = $1`),
     // There will be another end to tell of: the mark goes with the row.
-    reopen: statement(`WITH gone AS (DELETE FROM ${s}steward_ended WHERE seq = $1 RETURNING seq, operation, grp, input), unmarked AS (DELETE FROM ${s}steward_settle WHERE seq = $1)
-      INSERT INTO ${s}steward_open (${OPEN}) SELECT seq, $2::bigint, NULL, $3::bigint, $4::bigint, $5::bigint, $6::int, $7::int, operation, grp, $8::text, $9::text, $10::text, NULL, $11::text, input FROM gone`),
-    input: statement(`WITH open AS (UPDATE ${s}steward_open SET input = $2 WHERE seq = $1) UPDATE ${s}steward_ended SET input = $2 WHERE seq = $1`),
-    mark: statement(`INSERT INTO ${s}steward_settle (seq, due_at, tries) VALUES ($1, $2, 0) ON CONFLICT (seq) DO UPDATE SET due_at = excluded.due_at, tries = excluded.tries`),
+    reopen: statement(`WITH gone AS (DELETE FROM ${s}steward_ended WHERE id = $1 RETURNING id, operation, grp, input), unmarked AS (DELETE FROM ${s}steward_settle WHERE id = $1)
+      INSERT INTO ${s}steward_open (${OPEN}) SELECT id, $2::bigint, NULL, $3::bigint, $4::bigint, $5::bigint, $6::int, $7::int, operation, grp, $8::text, $9::text, $10::text, NULL, $11::text, input FROM gone`),
+    input: statement(`WITH open AS (UPDATE ${s}steward_open SET input = $2 WHERE id = $1) UPDATE ${s}steward_ended SET input = $2 WHERE id = $1`),
+    mark: statement(`INSERT INTO ${s}steward_settle (id, due_at, tries) VALUES ($1, $2, 0) ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, tries = excluded.tries`),
   }
 }
 
@@ -108,14 +106,12 @@ export class CallWrites {
   /** Any write of any call, wherever its row is. Where it sets a control, begins are held off already. */
   async one(session: Session, write: CallWrite): Promise<WriteResult> {
     const { call, lease } = write
-    const [key] = await session.query(this.#sql.seqOf, [call.id])
-    const seq = key === undefined ? null : Number(key['seq'])
-    const row = seq === null ? null : await this.#around.rowOf(session, seq)
-    if (seq === null || row === null) return { ok: false, why: lease === undefined ? 'rev' : 'lease', call: null }
+    const row = await this.#around.rowOf(session, call.id)
+    if (row === null) return { ok: false, why: lease === undefined ? 'rev' : 'lease', call: null }
     const refused = await this.#refused(session, write, row)
     if (refused !== null) return { ok: false, why: refused, call: this.#around.call(row) }
-    await (row['ended'] === true ? this.#fromEnded(session, write, seq) : this.#fromOpen(session, write, row, seq))
-    await this.#extra(session, write, seq)
+    await (row['ended'] === true ? this.#fromEnded(session, write) : this.#fromOpen(session, write, row))
+    await this.#extra(session, write)
     return ALL_WELL
   }
 
@@ -126,26 +122,26 @@ export class CallWrites {
     return seen !== undefined && Number(guards?.['rev']) !== seen ? 'controls' : null
   }
 
-  async #fromOpen(session: Session, { call, leaseAfter }: CallWrite, row: Row, seq: number): Promise<void> {
+  async #fromOpen(session: Session, { call, leaseAfter }: CallWrite, row: Row): Promise<void> {
     if (isEnd(call.state)) {
-      await session.change(this.#sql.end, [seq, call.rev, call.endedAt, call.encryptionKeyId, call.state, encodeBody(call)])
+      await session.change(this.#sql.end, [call.id, call.rev, call.endedAt, call.encryptionKeyId, call.state, encodeBody(call)])
       return
     }
     const keeps = leaseAfter === 'keep' && row['worker'] !== null
-    await session.change(this.#sql.keep, [seq, call.rev, call.version, call.priority, claimableAt(call), sweptAt(call), call.state, rareState(call.state), call.encryptionKeyId, encodeBody(call), keeps ? (row['worker'] as string) : null, keeps ? Number(row['epoch']) : null])
+    await session.change(this.#sql.keep, [call.id, call.rev, call.version, call.priority, claimableAt(call), sweptAt(call), call.state, rareState(call.state), call.encryptionKeyId, encodeBody(call), keeps ? (row['worker'] as string) : null, keeps ? Number(row['epoch']) : null])
   }
 
   /** A corrected end stays where it is; a redriven call goes back among the open ones, unleased. */
-  async #fromEnded(session: Session, { call }: CallWrite, seq: number): Promise<void> {
-    if (isEnd(call.state)) await session.change(this.#sql.correct, [seq, call.rev, call.endedAt, call.encryptionKeyId, call.state, encodeBody(call)])
-    else await session.change(this.#sql.reopen, [seq, call.rev, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.encryptionKeyId, call.state, rareState(call.state), encodeBody(call)])
+  async #fromEnded(session: Session, { call }: CallWrite): Promise<void> {
+    if (isEnd(call.state)) await session.change(this.#sql.correct, [call.id, call.rev, call.endedAt, call.encryptionKeyId, call.state, encodeBody(call)])
+    else await session.change(this.#sql.reopen, [call.id, call.rev, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.encryptionKeyId, call.state, rareState(call.state), encodeBody(call)])
   }
 
-  async #extra(session: Session, { call, inputChanged, alerts, control, settleDueAt }: CallWrite, seq: number): Promise<void> {
-    if (inputChanged === true) await session.change(this.#sql.input, [seq, encodeInput(call)])
+  async #extra(session: Session, { call, inputChanged, alerts, control, settleDueAt }: CallWrite): Promise<void> {
+    if (inputChanged === true) await session.change(this.#sql.input, [call.id, encodeInput(call)])
     await raise(session, this.#around.s, alerts ?? [])
     if (control !== undefined) await this.#controls.apply(session, control)
-    if ((settleDueAt ?? null) !== null) await session.change(this.#sql.mark, [seq, settleDueAt as number])
+    if ((settleDueAt ?? null) !== null) await session.change(this.#sql.mark, [call.id, settleDueAt as number])
   }
 }
 

@@ -65,14 +65,14 @@ function callTables({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readon
     'CREATE INDEX steward_ended_group ON steward_ended (grp) WHERE grp IS NOT NULL',
     'CREATE INDEX steward_ended_encryption ON steward_ended (encryption_key_id) WHERE encryption_key_id IS NOT NULL',
     `CREATE TABLE steward_count (namespace TEXT NOT NULL, operation TEXT NOT NULL, version ${whole} NOT NULL, open ${whole} NOT NULL, PRIMARY KEY (namespace, operation, version))${keyedTableEnd}`,
+    `CREATE TABLE steward_settle (seq ${whole} PRIMARY KEY, due_at ${whole} NOT NULL, tries ${whole} NOT NULL)${tableEnd}`,
+    'CREATE INDEX steward_settle_due ON steward_settle (due_at)',
   ]
 }
 
 /** Everything else, the same in every SQL store. */
 export function sideTables({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readonly string[] {
   return [
-    `CREATE TABLE steward_settle (seq ${whole} PRIMARY KEY, due_at ${whole} NOT NULL, tries ${whole} NOT NULL)${tableEnd}`,
-    'CREATE INDEX steward_settle_due ON steward_settle (due_at)',
     `CREATE TABLE steward_early_fact (seq ${serial}, namespace TEXT NOT NULL, operation TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL)${tableEnd}`,
     'CREATE INDEX steward_early_fact_key ON steward_early_fact (namespace, operation, key)',
     `CREATE TABLE steward_worker (worker TEXT PRIMARY KEY, epoch ${whole} NOT NULL, host TEXT NOT NULL, pid ${whole} NOT NULL, started_at ${whole} NOT NULL,
