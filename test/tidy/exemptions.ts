@@ -32,9 +32,21 @@ export const EXEMPTIONS: readonly Exemption[] = [
     what: 'process.hrtime (time and randomness are arguments; the real ones live in packages/steward/src/runtime/system.ts)',
     reason: "the store's time goes on by it while the machine's clock is behind the stored mark (the `ticks` option replaces it); a store has no System",
   },
+  {
+    check: 'time and randomness are arguments',
+    path: 'packages/steward/src/postgres/clock.ts',
+    what: 'process.hrtime (time and randomness are arguments; the real ones live in packages/steward/src/runtime/system.ts)',
+    reason: "the database's time goes on by it between two readings (the `ticks` option replaces it); a store has no System",
+  },
+  {
+    check: 'time and randomness are arguments',
+    path: 'packages/steward/src/postgres/clock.ts',
+    what: 'setTimeout (time and randomness are arguments; the real ones live in packages/steward/src/runtime/system.ts)',
+    reason: 'spaces hints, listens again after a break, and bounds a handler that holds a transaction open; no decision depends on it, and a store has no System',
+  },
 ]
 
-export const EXEMPTIONS_LEFT = 3
+export const EXEMPTIONS_LEFT = 5
 
 /** The one place where the real clock, real timers and real randomness are read. */
 export const SYSTEM_ADAPTER = 'packages/steward/src/runtime/system.ts'

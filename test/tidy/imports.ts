@@ -21,6 +21,8 @@ interface Area {
   readonly packages: 'none' | 'declared'
   /** May load the other packages of this repository, only when needed: `await import(…)`. */
   readonly leavesLazily?: boolean
+  /** Optional peers of the package, which a user may not have: likewise only when needed. */
+  readonly peersLazily?: readonly string[]
 }
 
 const SRC = 'packages/steward/src/'
@@ -35,7 +37,7 @@ export const AREAS: readonly Area[] = [
   { name: 'witness', at: `${SRC}witness/`, may: ['core', 'ports'], ...plain },
   { name: 'providers', at: `${SRC}providers/`, may: ['core', 'ports'], ...plain },
   { name: 'sqlite', at: `${SRC}sqlite/`, may: ['core', 'ports', 'store-sql'], node: 'all', packages: 'none' },
-  { name: 'postgres', at: `${SRC}postgres/`, may: ['core', 'ports', 'store-sql'], ...plain },
+  { name: 'postgres', at: `${SRC}postgres/`, may: ['core', 'ports', 'store-sql'], peersLazily: ['pg'], ...plain },
   { name: 'runtime', at: `${SRC}runtime/`, may: ['core', 'ports', 'witness'], ...plain },
   { name: 'testing', at: `${SRC}testing/`, may: ['core', 'ports'], ...plain },
   { name: 'cli', at: `${SRC}cli/`, may: ['public'], leavesLazily: true, ...plain },
@@ -141,6 +143,7 @@ function namedProblem(from: string, one: Import, context: ImportContext): string
   if (specifier === 'steward' || specifier.startsWith('steward/')) return `${specifier} is not an entry point`
   const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
   if (context.leaves.includes(name)) return one.lazy && home.leavesLazily ? undefined : `${home.name} may not import ${name}`
+  if (one.lazy && home.peersLazily?.includes(name)) return undefined
   if (!isTest(from) && home.packages === 'none') return `${home.name} may not depend on ${name}`
   return context.declared.includes(name) ? undefined : `${name} is not declared in package.json`
 }

@@ -6,6 +6,7 @@ import type { Store } from '../ports/store.ts'
 import { answers, gate, onEachStore, scripted, status, type World } from './world.fixture.ts'
 
 const idempotency = natural('x')
+const unreachable = (): never => { throw new StewardError('STEWARD_STORE_UNAVAILABLE', 'nobody listens there. Nothing was stored.', { outcome: 'not_stored' }) }
 const unknown = (): never => { throw new StewardError('STEWARD_STORE_UNAVAILABLE', 'the answer got lost', { outcome: 'unknown' }) }
 
 onEachStore((make) => {
@@ -40,6 +41,39 @@ onEachStore((make) => {
     await world.got<unknown>(how === 'perform' ? steward.perform(charge, { key: 'a', input: {} }) : steward.submit(charge, { key: 'a', input: {} }))
     expect(await world.reaches(charge, 'a', 'succeeded')).toMatchObject({ attempts: 1 })
     expect(charge.sent).toHaveLength(1)
+  })
+
+  it('waits for a store that went away with the answer to an insert, and hears from it that the call is stored', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, answers(1))
+    const { steward, watched } = await world.open({ operations: [charge] })
+    let away = false
+    watched.loseAnswer = (method) => { if (method === 'insert' && !away) { away = true; unknown() } }
+    watched.refuse = (method) => { if (method === 'insert' && away && world.time.monotonic < 4_000) unreachable() }
+    expect(await world.got(steward.submit(charge, { key: 'a', input: {} }))).toMatchObject({ status: 'created' })
+    expect(world.time.monotonic).toBeGreaterThanOrEqual(4_000)
+    expect(await steward.list()).toHaveLength(1)
+  })
+
+  it('says that nobody knows, when the answer to an insert got lost and the store does not come back', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, answers(1))
+    const { steward, watched } = await world.open({ operations: [charge] })
+    let away = false
+    watched.loseAnswer = (method) => { if (method === 'insert') { away = true; unknown() } }
+    watched.refuse = (method) => { if (method === 'insert' && away) unreachable() }
+    const message = expect.stringContaining('whether charge "a" was stored is not known') as string
+    await expect(world.got(steward.submit(charge, { key: 'a', input: {} }))).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', message, details: { outcome: 'unknown' } })
+    expect(await steward.list()).toHaveLength(1)
+  })
+
+  it('says at once that nothing was stored, when the store is not there from the start', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, answers(1))
+    const { steward, watched } = await world.open({ operations: [charge] })
+    watched.refuse = (method) => { if (method === 'insert') unreachable() }
+    await expect(steward.submit(charge, { key: 'a', input: {} })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'not_stored' } })
+    expect(await steward.list()).toEqual([])
   })
 
   it('sends once a call that was inserted as claimed and whose answer got lost', async () => {

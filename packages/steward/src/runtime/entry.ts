@@ -43,14 +43,18 @@ type Superseding = { readonly write: NonNullable<InsertWrite['supersedes']> | nu
 
 const NOTHING_REPLACED: Superseding = { write: null, refusal: null }
 
-/** An insert of which nobody has said whether it was stored; under our lease, or for any worker. */
+/** An insert of which nobody has said whether it was stored; `lease` when it was made under ours. */
 type Uncertain = { readonly lease: Lease | null; readonly begun: Begun | null }
 
 /** What one insert is tried with. */
 type Trying = { readonly write: InsertWrite; readonly lease: Lease | null; readonly begun: Begun | null; readonly refusal: StewardError | null; readonly alerts: readonly Alert[]; readonly claims: boolean }
 
+type Tried = { readonly trying: Trying; readonly result: InsertResult }
+
 /** Repeats of an insert whose commit has an unknown outcome, or whose guards moved on. */
 const TRIES = 20
+/** Waits between repeats that are not answered: about 14 s in all, enough for a database to be started again. */
+const AGAIN_MS = { first: 10, longest: 1_000 } as const
 
 export class Entrance {
   readonly #o: EntryOptions
@@ -74,25 +78,16 @@ export class Entrance {
   async #enter(call: Call, registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Entered> {
     let early: readonly EarlyFact[] = []
     for (let tries = 1; ; tries++) {
-      // No await where none is needed: of a burst of submits the first is then on its way to the store while the next are still checked.
-      const superseding = call.supersedes === null ? NOTHING_REPLACED : await this.#superseded(call)
-      const ours = this.#o.keeper.current ?? (mode === 'begin' ? await this.#o.keeper.ensure() : null)
-      const trying = this.#trying(call, early, registered, mode, superseding, ours, uncertain.length > 0)
-      const { write, lease, begun, refusal, claims } = trying
-      let result: InsertResult
+      let tried: Tried
       try {
-        result = await this.#o.recorder.insert(write)
+        tried = await this.#try(call, early, registered, mode, uncertain)
       } catch (error) {
-        if (begun) this.#o.worker.unreserve(registered)
-        if (!(error instanceof StewardError) || error.details['outcome'] !== 'unknown') throw error
-        uncertain.push({ lease: write.lease ?? null, begun })
-        if (tries >= TRIES) throw error
+        await this.#again(call, error, tries, uncertain)
         continue
-      } finally {
-        if (claims) this.#o.worker.arriving(-1)
       }
+      const { result, trying: { write, lease, begun, refusal, alerts } } = tried
       if (result.ok) {
-        if (trying.alerts.length > 0) this.#o.onAlerts()
+        if (alerts.length > 0) this.#o.onAlerts()
         return this.#created(write, registered, begun, lease)
       }
       if (begun) this.#o.worker.unreserve(registered)
@@ -104,6 +99,34 @@ export class Entrance {
       else if (result.why === 'controls') await this.#o.controls.refresh()
       if (tries >= TRIES) throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored: its guards changed ${TRIES} times (last: ${result.why}). Nothing was stored or sent. Submit it again.`)
     }
+  }
+
+  async #try(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Tried> {
+    // No await where none is needed: of a burst of submits the first is then on its way to the store while the next are still checked.
+    const superseding = call.supersedes === null ? NOTHING_REPLACED : await this.#superseded(call)
+    const ours = this.#o.keeper.current ?? (mode === 'begin' ? await this.#o.keeper.ensure() : null)
+    const trying = this.#trying(call, early, registered, mode, superseding, ours, uncertain.length > 0)
+    const { write, begun, claims } = trying
+    try {
+      return { trying, result: await this.#o.recorder.insert(write) }
+    } catch (error) {
+      if (begun) this.#o.worker.unreserve(registered)
+      if (error instanceof StewardError && error.details['outcome'] === 'unknown') uncertain.push({ lease: write.lease ?? null, begun })
+      throw error
+    } finally {
+      if (claims) this.#o.worker.arriving(-1)
+    }
+  }
+
+  /** Waits for the next try, or throws: once an insert was not answered, only an answer to a later one says what became of it. */
+  async #again(call: Call, error: unknown, tries: number, uncertain: readonly Uncertain[]): Promise<void> {
+    if (uncertain.length === 0 || !(error instanceof StewardError) || !error.code.startsWith('STEWARD_STORE_')) throw error
+    if (tries >= TRIES) {
+      if (error.details['outcome'] === 'unknown') throw error
+      throw new StewardError('STEWARD_STORE_UNAVAILABLE', `whether ${call.operation} "${call.key}" was stored is not known: the answer to a first insert got lost, and the store has not answered since (${error.message}). Submit it again with the same key; it joins what is there.`, { ...error.details, outcome: 'unknown' }, { cause: error })
+    }
+    const waitMs = Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (tries - 1))
+    await new Promise<void>((resolve) => void this.#o.system.after(waitMs, resolve))
   }
 
   #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, { write: supersedes, refusal }: Superseding, ours: Lease | null, again: boolean): Trying {

@@ -1,5 +1,5 @@
 /**
- * A small world for tests of the runtime: a store (memory, or SQLite in a temporary folder), virtual time, and as many
+ * A small world for tests of the runtime: a store (memory, SQLite in a temporary folder, or PostgreSQL), virtual time, and as many
  * Stewards on it as a test wants. Nothing waits for real time: `until` moves the clock from timer to timer and lets
  * everything that was set off come to rest in between.
  */
@@ -7,12 +7,15 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { hash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe } from 'vitest'
+import type pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import type { Alert, AlertKind } from '../core/alert.ts'
 import type { OperationDefinition, SendContext } from '../ports/definition.ts'
 import type { StandardSchema } from '../ports/standard-schema.ts'
 import type { Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
+import { postgres } from '../postgres/index.ts'
+import { type PostgresServer, postgresServer } from '../postgres/server.fixture.ts'
 import { sqlite } from '../sqlite/index.ts'
 import { type MemoryData, memoryData } from '../testing/memory-data.ts'
 import { memoryStore } from '../testing/memory-store.ts'
@@ -23,7 +26,7 @@ import { Steward } from './steward.ts'
 /** A folder in memory where there is one: these tests are about claims, not about disks. */
 const FAST = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-export type StoreKind = 'memory' | 'sqlite'
+export type StoreKind = 'memory' | 'sqlite' | 'postgres'
 
 type Timer = { readonly at: number; readonly n: number; readonly fn: () => void }
 
@@ -129,6 +132,8 @@ export type Process = {
   readonly lines: Line[]
 }
 
+let worlds = 0
+
 export class World {
   readonly kind: StoreKind
   readonly time = new VirtualTime()
@@ -138,8 +143,11 @@ export class World {
   /** Statements the memory store's handlers ran, in place of tables. */
   readonly statements: string[] = []
 
-  constructor(kind: StoreKind) {
+  readonly pool: pg.Pool | null
+  readonly schema = `world_${worlds++}`
+  constructor(kind: StoreKind, pool: pg.Pool | null = null) {
     this.kind = kind
+    this.pool = pool
     this.#folder = kind === 'sqlite' ? mkdtempSync(join(FAST, 'steward-runtime-')) : null
   }
 
@@ -150,6 +158,7 @@ export class World {
   /** Another opening of the world's store, as it is. */
   rawStore(): Store {
     if (this.#folder !== null) return sqlite(this.path, { clock: () => this.time.wallMs })
+    if (this.pool !== null) return postgres({ pool: this.pool, schema: this.schema, clock: () => this.time.wallMs, listen: false })
     const run = (sql: string): Promise<{ changes: number }> => { this.statements.push(sql); return Promise.resolve({ changes: 1 }) }
     return memoryStore({ system: { now: () => this.time.wallMs, soon: (fn) => void setImmediate(fn) }, data: this.#data, tx: { run, all: () => Promise.resolve([]) } })
   }
@@ -246,12 +255,21 @@ export class World {
 
 /** The same claims on every store. `make` gives a fresh world; all are closed after each test. */
 export function onEachStore(claims: (make: () => World, kind: StoreKind) => void): void {
-  for (const kind of ['memory', 'sqlite'] as const) {
+  for (const kind of ['memory', 'sqlite', 'postgres'] as const) {
     describe(`on ${kind}`, () => {
       const worlds: World[] = []
+      let server: PostgresServer | null = null
+      let pool: pg.Pool | null = null
+      if (kind === 'postgres') {
+        beforeAll(async () => {
+          server = await postgresServer(18)
+          pool = server.pool(20)
+        }, 60_000)
+        afterAll(() => server?.remove())
+      }
       afterEach(async () => { for (const world of worlds.splice(0)) await world.close() })
       claims(() => {
-        const world = new World(kind)
+        const world = new World(kind, pool)
         worlds.push(world)
         return world
       }, kind)

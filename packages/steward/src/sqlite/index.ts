@@ -10,7 +10,8 @@ import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
 import type { Backlog, Beat, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import { recordDecoder } from '../store-sql/record.ts'
-import { machineClock, machineTicks, StoreClock } from './clock.ts'
+import { StoreClock } from '../store-sql/store-clock.ts'
+import { machineClock, machineTicks } from './clock.ts'
 import { openWorkers } from './open-workers.ts'
 import { type Flat, flattenWrite, type RowAnswer } from './protocol.ts'
 import type { RequestName, Requests } from './requests.ts'
@@ -65,7 +66,7 @@ class SqliteStore implements Store {
     this.#path = resolve(path)
     this.name = `sqlite ${path}`
     this.#options = options
-    this.#clock = new StoreClock(options.clock ?? machineClock, options.ticks ?? (options.clock ? () => 0 : machineTicks))
+    this.#clock = new StoreClock(options.clock ?? machineClock, options.ticks ?? (options.clock ? () => 0 : machineTicks), "the machine's")
   }
 
   async open(opening: StoreOpening): Promise<void> {

@@ -38,7 +38,12 @@ export const MIGRATIONS: readonly Migration[] = [{ version: 1, needs: 1, stateme
 /** The newest schema this library knows. */
 export const SCHEMA_VERSION = MIGRATIONS.reduce((newest, step) => Math.max(newest, step.version), 0)
 
-function first({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readonly string[] {
+function first(dialect: Dialect): readonly string[] {
+  return [...callTables(dialect), ...sideTables(dialect)]
+}
+
+/** Where SQLite keeps calls. PostgreSQL lays them out in its own way (src/postgres/schema.ts): there an update writes a new row. */
+function callTables({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readonly string[] {
   return [
     `CREATE TABLE steward_key (seq ${serial}, namespace TEXT NOT NULL, operation TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, input TEXT, state TEXT, digests TEXT)${tableEnd}`,
     'CREATE UNIQUE INDEX steward_key_once ON steward_key (namespace, operation, key)',
@@ -62,6 +67,12 @@ function first({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readonly st
     `CREATE TABLE steward_count (namespace TEXT NOT NULL, operation TEXT NOT NULL, version ${whole} NOT NULL, open ${whole} NOT NULL, PRIMARY KEY (namespace, operation, version))${keyedTableEnd}`,
     `CREATE TABLE steward_settle (seq ${whole} PRIMARY KEY, due_at ${whole} NOT NULL, tries ${whole} NOT NULL)${tableEnd}`,
     'CREATE INDEX steward_settle_due ON steward_settle (due_at)',
+  ]
+}
+
+/** Everything else, the same in every SQL store. */
+export function sideTables({ whole, serial, tableEnd, keyedTableEnd }: Dialect): readonly string[] {
+  return [
     `CREATE TABLE steward_early_fact (seq ${serial}, namespace TEXT NOT NULL, operation TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL)${tableEnd}`,
     'CREATE INDEX steward_early_fact_key ON steward_early_fact (namespace, operation, key)',
     `CREATE TABLE steward_worker (worker TEXT PRIMARY KEY, epoch ${whole} NOT NULL, host TEXT NOT NULL, pid ${whole} NOT NULL, started_at ${whole} NOT NULL,

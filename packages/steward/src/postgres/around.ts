@@ -1,0 +1,88 @@
+/** What the parts of one opened store share: its connections, its place, its time, and how rows become records. */
+import type { Call } from '../core/call.ts'
+import { StewardError } from '../core/errors.ts'
+import { BETWEEN } from '../store-sql/record.ts'
+import type { DatabaseClock } from './clock.ts'
+import { type Connections, type Row, type Session, type Statement, statement, type Value } from './pool.ts'
+
+export type AroundOptions = {
+  readonly connections: Connections
+  /** The schema, quoted, with its dot: stands before every table's name. */
+  readonly s: string
+  readonly namespace: string
+  readonly name: string
+  readonly decode: (text: string) => Call
+  readonly clock: DatabaseClock
+  readonly ticks: () => number
+}
+
+const ROW = 't.id, t.rev, t.operation, t.grp, t.state, t.body, t.input'
+
+export class Around {
+  readonly connections: Connections
+  readonly s: string
+  readonly namespace: string
+  readonly name: string
+  readonly #o: AroundOptions
+  readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude', Statement>>
+
+  constructor(options: AroundOptions) {
+    const { s } = options
+    this.#o = options
+    this.connections = options.connections
+    this.s = s
+    this.namespace = options.namespace
+    this.name = options.name
+    this.#sql = {
+      open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
+      ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),
+      latch: statement(`SELECT FROM ${s}steward_control_rev WHERE false FOR KEY SHARE`),
+      exclude: statement(`LOCK TABLE ${s}steward_control_rev IN EXCLUSIVE MODE`),
+    }
+  }
+
+  /** The record of a row with `body` and `input`. */
+  call(row: Row): Call {
+    return this.#o.decode(`${row['body'] as string}${BETWEEN}${row['input'] as string}`)
+  }
+
+  /** A statement whose answer brings the database's time along, as `now`. */
+  async timed(one: Statement, values: readonly Value[]): Promise<readonly Row[]> {
+    const sent = this.#o.ticks()
+    const rows = await this.connections.run(one, values)
+    // With others under way the statement may have waited here for a connection: the interval is wider then, and still true.
+    if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.#o.ticks())
+    return rows
+  }
+
+  /** Runs what follows a commit of the same batch: "nothing was stored" would no longer be true of it. */
+  async afterCommit<Value>(work: () => Promise<Value>): Promise<Value> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof StewardError) || error.code !== 'STEWARD_STORE_UNAVAILABLE') throw error
+      throw new StewardError('STEWARD_STORE_UNAVAILABLE', `a part of a batch was stored in ${this.name}, and what became of the rest is not known (${error.message}). Repeat the same writes: they join what is there.`, { ...error.details, outcome: 'unknown' }, { cause: error })
+    }
+  }
+
+  /** The call's row wherever it is, locked until the transaction ends; it may move while the lock is waited for. */
+  async rowOf(session: Session, id: string): Promise<Row | null> {
+    for (let looks = 0; looks < 3; looks++) {
+      const [row] = await session.query(this.#sql.open, [id])
+      if (row) return row
+      const [ended] = await session.query(this.#sql.ended, [id])
+      if (ended) return ended
+    }
+    return null
+  }
+
+  /** Holds changes of the controls off until the transaction ends, so that a revision read now is the one at its commit. */
+  async latch(session: Session): Promise<void> {
+    await session.query(this.#sql.latch)
+  }
+
+  /** Waits for every begin under way, and holds later ones off until the transaction ends. First of all in a transaction. */
+  async excludeBegins(session: Session): Promise<void> {
+    await session.change(this.#sql.exclude)
+  }
+}

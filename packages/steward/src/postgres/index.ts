@@ -1,0 +1,334 @@
+/**
+ * `postgres({ pool })`: the store of a fleet. Any number of processes on any number of machines share the calls in one
+ * schema of a PostgreSQL database (15 or later), beside the application's own tables.
+ *
+ * What is acknowledged is committed. Every statement is a transaction of its own, or part of a short one; nothing is kept
+ * in a session between them. When the database is away, whoever asks is told so at once, with what became of the request
+ * (`details.outcome`), and everything goes on by itself when it is back.
+ */
+import type { Call } from '../core/call.ts'
+import { invariant, StewardError } from '../core/errors.ts'
+import type { Backlog, Beat, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Alert } from '../core/alert.ts'
+import { META } from '../store-sql/migrations.ts'
+import { recordDecoder } from '../store-sql/record.ts'
+import { StoreClock } from '../store-sql/store-clock.ts'
+import { alertRows } from './alert-rows.ts'
+import { Around } from './around.ts'
+import { Batches } from './batches.ts'
+import { DatabaseClock, machineTicks } from './clock.ts'
+import { controlRows } from './control-rows.ts'
+import { Hints } from './hints.ts'
+import { CallInserts } from './inserts.ts'
+import { keeping } from './keeping.ts'
+import { laneRows } from './lanes.ts'
+import { Connections, type PgPool, statement } from './pool.ts'
+import { questions } from './questions.ts'
+import { openSchema, quoted } from './schema.ts'
+import { Settling } from './settling.ts'
+import { workerRows } from './worker-rows.ts'
+import { CallWrites } from './writes.ts'
+
+export type { PgClient, PgPool, PgQuery, PgResult } from './pool.ts'
+
+export type PostgresOptions = {
+  /** The application's own pool (`new pg.Pool(…)`). It is never ended here, and at most `connections` + 2 of it are used. */
+  readonly pool?: PgPool
+  /** Instead of a pool: where to connect. Needs the package `pg` to be installed. */
+  readonly connectionString?: string
+  /** Schema that holds the store's tables and nothing else; created when it is missing. Default `steward`. */
+  readonly schema?: string
+  /** Whether opening may create the schema or bring it to this version. Default true; with false, `migratePostgres` does it. */
+  readonly migrate?: boolean
+  /** Connections of the pool under way at once; one more while `onSettled` runs, and one to listen. 1 to 50, default 4. */
+  readonly connections?: number
+  /** Prepared statements. Default `auto`: where one connection is one session, that is, not behind a pooler. */
+  readonly prepare?: 'auto' | boolean
+  /** Hints between processes by LISTEN, which holds one connection. Default `auto`: where one connection is one session and the pool has room. */
+  readonly listen?: 'auto' | boolean
+  /** Milliseconds after which a statement without an answer counts as lost. Default 30,000. */
+  readonly statementMs?: number
+  /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
+  readonly settleMs?: number
+  /** Tests only: the time of the store, instead of the database's. */
+  readonly clock?: () => number
+  /** Milliseconds since some start, by which time goes on between two readings of the database's. Default: the machine's; beside a `clock` none (time stands still). */
+  readonly ticks?: () => number
+}
+
+/**
+ * A store in a schema of a PostgreSQL database, for any number of processes.
+ *
+ * @throws StewardError STEWARD_OPTION_INVALID; everything else is said by `open`.
+ */
+export function postgres(options: PostgresOptions): Store {
+  return new PostgresStore(checked(options))
+}
+
+/**
+ * Creates the schema or brings it to this version, and ends: for a role that may, before processes whose role may not.
+ * Any number may run at once; one migrates and the others wait.
+ *
+ * @throws StewardError STEWARD_STORE_*, STEWARD_NAMESPACE_CHANGED; nothing was changed then.
+ */
+export async function migratePostgres(options: PostgresOptions & { readonly namespace?: string }): Promise<void> {
+  const store = postgres({ ...options, migrate: true, listen: false })
+  await store.open({ namespace: options.namespace ?? 'default', notice: () => undefined })
+  await store.close()
+}
+
+function checked(options: PostgresOptions): PostgresOptions {
+  const invalid = (why: string): StewardError => new StewardError('STEWARD_OPTION_INVALID', `postgres(…): ${why}. Nothing was opened.`)
+  if ((options.pool === undefined) === (options.connectionString === undefined)) throw invalid('give either a pool or a connectionString')
+  if (options.pool !== undefined && typeof options.pool.connect !== 'function') throw invalid('pool must be a pg.Pool')
+  const { schema = 'steward', connections = 4 } = options
+  if (schema === '' || Buffer.byteLength(schema) > 63 || schema.startsWith('pg_')) throw invalid(`schema is "${schema}"; it must be a name of 1 to 63 bytes that does not begin with pg_`)
+  if (!Number.isInteger(connections) || connections < 1 || connections > 50) throw invalid(`connections is ${connections}; it must be a whole number from 1 to 50`)
+  return options
+}
+
+const STATEMENT_MS = 30_000
+const SETTLE_MS = 1_000
+/** How often the high-water mark is written, at most. */
+const MARK_EVERY_MS = 1_000
+
+/** What exists between `open` and `close`. */
+type Opened = {
+  readonly pool: PgPool
+  readonly around: Around
+  readonly hints: Hints
+  readonly writes: Batches<CallWrite, WriteResult>
+  readonly inserts: Batches<InsertWrite, InsertResult>
+  readonly settling: Settling
+  readonly lanes: ReturnType<typeof laneRows>
+  readonly workers: ReturnType<typeof workerRows>
+  readonly questions: ReturnType<typeof questions>
+  readonly keeping: ReturnType<typeof keeping>
+  readonly controls: ReturnType<typeof controlRows>
+  readonly alerts: ReturnType<typeof alertRows>
+}
+
+class PostgresStore implements Store {
+  readonly name: string
+  readonly #options: PostgresOptions
+  readonly #schema: string
+  readonly #ticks: () => number
+  readonly #database: DatabaseClock
+  readonly #clock: StoreClock
+  readonly #onPoolError = (): void => undefined
+  #opened: Opened | null = null
+  #marked = 0
+
+  constructor(options: PostgresOptions) {
+    this.#options = options
+    this.#schema = options.schema ?? 'steward'
+    this.name = `postgres schema "${this.#schema}"`
+    this.#ticks = options.ticks ?? machineTicks
+    this.#database = new DatabaseClock(this.#ticks)
+    this.#clock = new StoreClock(options.clock ?? (() => this.#database.now()), options.ticks ?? (options.clock ? () => 0 : this.#ticks), "the database's")
+  }
+
+  async open(opening: StoreOpening): Promise<void> {
+    invariant(this.#opened === null, `${this.name} was opened twice`)
+    const { connections: limit = 4, prepare = 'auto', statementMs = STATEMENT_MS, migrate = true } = this.#options
+    this.#clock.notice = opening.notice
+    const pool = this.#options.pool ?? (await ownPool(this.#options.connectionString as string, limit + 2))
+    // Without a listener, an idle connection that breaks ends the process.
+    pool.on('error', this.#onPoolError)
+    try {
+      const connections = new Connections({ name: this.name, pool, limit, prepare, statementMs })
+      const mark = await openSchema({ connections, schema: this.#schema, namespace: opening.namespace, migrate, name: this.name, notice: opening.notice })
+      const s = `${quoted(this.#schema)}.`
+      const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks })
+      const [id] = await around.timed(statement(`SELECT gen_random_uuid()::text AS id, ${s}steward_now() AS now`), [])
+      this.#clock.reach(mark)
+      this.#marked = mark
+      const hints = new Hints(connections, this.#schema, id?.['id'] as string)
+      this.#opened = parts(pool, around, hints, this.#options.settleMs ?? SETTLE_MS)
+      if (await this.#listens(connections)) await hints.listen()
+    } catch (error) {
+      await this.#letGo(pool)
+      throw error
+    }
+  }
+
+  async #listens(connections: Connections): Promise<boolean> {
+    const { listen = 'auto', pool, connections: limit = 4 } = this.#options
+    if (listen !== 'auto') return listen
+    // Of a small pool, or one of unknown size, no connection stays out.
+    const hasRoom = pool === undefined || (pool.options?.max ?? 0) >= limit + 2
+    return hasRoom && (await connections.direct())
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened
+    if (opened === null) return
+    await opened.settling.idle()
+    this.#opened = null
+    await opened.hints.close()
+    await this.#letGo(opened.pool)
+  }
+
+  async #letGo(pool: PgPool): Promise<void> {
+    if (this.#options.pool === undefined) await pool.end()
+    else pool.removeListener?.('error', this.#onPoolError)
+  }
+
+  now(): number {
+    return this.#clock.now()
+  }
+
+  #open(): Opened {
+    if (this.#opened === null) throw new StewardError('STEWARD_CLOSED', `${this.name} is closed. Nothing was stored. Open it again, or finish the work before closing.`)
+    return this.#opened
+  }
+
+  /** Beside a change: the latest time is written down now and then, so that whoever opens later does not fall behind it. */
+  async #marking<Value>(change: Promise<Value>): Promise<Value> {
+    const now = this.now()
+    if (now < this.#marked + MARK_EVERY_MS) return await change
+    this.#marked = now
+    const { around } = this.#open()
+    const [done] = await Promise.allSettled([change, around.connections.run(markText(around.s), [META.time, now, now - MARK_EVERY_MS])])
+    if (done.status === 'rejected') throw done.reason as Error
+    return done.value
+  }
+
+  async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
+    const { writes, hints } = this.#open()
+    const results = await this.#marking(writes.add(batch))
+    if (batch.some((write) => write.call.dueAt === null || write.leaseAfter === 'release')) hints.committed()
+    return results
+  }
+  async insert(batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
+    const { inserts, hints } = this.#open()
+    const results = await this.#marking(inserts.add(batch))
+    if (batch.some((write) => write.lease === undefined)) hints.committed()
+    return results
+  }
+  async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
+    const { settling, hints } = this.#open()
+    const settled = await this.#marking(settling.writeSettling(write, inTx))
+    hints.committed()
+    return settled
+  }
+
+  async claim(query: ClaimQuery): Promise<readonly Call[]> {
+    return await this.#open().lanes.claim(query)
+  }
+  async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
+    const { workers, hints } = this.#open()
+    await workers.giveBack(lease, ids)
+    if (ids.length > 0) hints.committed()
+  }
+  async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {
+    return await this.#open().workers.leasedTo(lease, limit)
+  }
+  async enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void> {
+    await this.#open().workers.enlist(row)
+  }
+  async beat(lease: Lease, leaseUntilAt: number): Promise<Beat> {
+    return await this.#marking(this.#open().workers.beat(lease, this.now(), leaseUntilAt))
+  }
+  async leave(lease: Lease): Promise<void> {
+    const { workers, hints } = this.#open()
+    await workers.leave(lease)
+    hints.committed()
+  }
+  async workers(): Promise<readonly WorkerRow[]> {
+    return await this.#open().workers.workers()
+  }
+  async fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]> {
+    return await this.#open().workers.fenceDead(now, except)
+  }
+  async orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
+    return await this.#open().workers.orphans(limit, operations)
+  }
+
+  async get(id: string): Promise<Call | null> {
+    return await this.#open().questions.get(id)
+  }
+  async find(operation: string, key: string): Promise<Call | null> {
+    return await this.#open().questions.find(operation, key)
+  }
+  async getMany(ids: readonly string[]): Promise<readonly Call[]> {
+    return await this.#open().questions.getMany(ids)
+  }
+  async list(query: ListQuery): Promise<readonly Call[]> {
+    return await this.#open().questions.list(query)
+  }
+  async overdue(now: number, limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
+    return await this.#open().questions.overdue(now, limit, operations)
+  }
+  async backlog(): Promise<readonly Backlog[]> {
+    return await this.#open().questions.backlog()
+  }
+  async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {
+    return await this.#open().lanes.nextDueAt(lanes)
+  }
+
+  async keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<{ readonly kept: true } | { readonly kept: false; readonly call: Call }> {
+    return await this.#open().keeping.keepEarlyFact(operation, key, fact)
+  }
+  async controls(): Promise<Controls> {
+    return await this.#open().controls.controls()
+  }
+  async control(write: ControlWrite, alerts: readonly Alert[]): Promise<void> {
+    const { controls, hints } = this.#open()
+    await controls.control(write, alerts)
+    hints.committed()
+  }
+
+  async raise(alerts: readonly Alert[]): Promise<void> {
+    await this.#open().alerts.raise(alerts)
+  }
+  async alerts(query: { readonly undeliveredOnly: boolean; readonly limit: number }): Promise<readonly StoredAlert[]> {
+    return await this.#open().alerts.alerts(query.undeliveredOnly, query.limit)
+  }
+  async alertsDelivered(ids: readonly string[], at: number): Promise<void> {
+    await this.#open().alerts.delivered(ids, at)
+  }
+
+  async settlesDue(now: number, limit: number, operations?: readonly string[]): Promise<readonly SettleDue[]> {
+    return await this.#open().questions.settlesDue(now, limit, operations)
+  }
+  async settleTold(id: string, dueAt: number | null, tries: number): Promise<void> {
+    await this.#open().questions.settleTold(id, dueAt, tries)
+  }
+  async prune(endedBefore: number, limit: number, digestsOf: (call: Call) => Readonly<Record<string, string>>): Promise<number> {
+    return await this.#open().keeping.prune(endedBefore, limit, digestsOf)
+  }
+
+  onHint(listener: () => void): () => void {
+    return this.#open().hints.onHint(listener)
+  }
+}
+
+const markText = (s: string) => statement(`UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint`)
+
+function parts(pool: PgPool, around: Around, hints: Hints, settleMs: number): Opened {
+  const controls = controlRows(around)
+  const writes = new CallWrites(around, controls)
+  const inserts = new CallInserts(around, writes)
+  return {
+    pool, around, hints, controls,
+    writes: new Batches((batch) => writes.write(batch)),
+    inserts: new Batches((batch) => inserts.insert(batch)),
+    settling: new Settling(around, writes, settleMs),
+    lanes: laneRows(around),
+    workers: workerRows(around),
+    questions: questions(around),
+    keeping: keeping(around),
+    alerts: alertRows(around),
+  }
+}
+
+async function ownPool(connectionString: string, max: number): Promise<PgPool> {
+  let Pool: new (options: object) => PgPool
+  try {
+    ({ Pool } = (await import('pg')).default)
+  } catch (error) {
+    throw new StewardError('STEWARD_OPTION_INVALID', 'postgres({ connectionString }) needs the package pg, which is not installed here. Nothing was opened. Run `npm install pg`, or pass a pool.', {}, { cause: error })
+  }
+  return new Pool({ connectionString, max, connectionTimeoutMillis: 10_000, application_name: 'steward', allowExitOnIdle: true })
+}

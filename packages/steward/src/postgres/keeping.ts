@@ -1,0 +1,70 @@
+/** What comes before a call and what outlives it: facts that wait for their call, and keys of pruned ones. */
+import type { Call } from '../core/call.ts'
+import { StewardError } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
+import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
+import type { EarlyFact } from '../ports/store.ts'
+import type { Around } from './around.ts'
+import { jsonArray, jsonColumn, numberColumn, textColumn } from './columns.ts'
+import { type Session, statement } from './pool.ts'
+
+function texts(s: string) {
+  return {
+    claimKey: statement(`INSERT INTO ${s}steward_key (operation, key) VALUES ($1, $2) ON CONFLICT (operation, key) DO NOTHING`),
+    keyOf: statement(`SELECT k.id, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
+    waiting: statement(`SELECT seq, body FROM ${s}steward_early_fact WHERE namespace = $1 AND operation = $2 AND key = $3 ORDER BY seq`),
+    add: statement(`INSERT INTO ${s}steward_early_fact (namespace, operation, key, body) VALUES ($1, $2, $3, $4)`),
+    replace: statement(`UPDATE ${s}steward_early_fact SET body = $2 WHERE seq = $1`),
+    prunable: statement(`SELECT t.id, t.rev, t.body, t.input FROM ${s}steward_ended AS t WHERE t.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) ORDER BY t.ended_at LIMIT $2`),
+    prune: statement(`WITH them AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], ${jsonArray('$4')}) AS g(id, rev, state, digests)),
+      gone AS (DELETE FROM ${s}steward_ended AS t USING them WHERE t.id = them.id AND t.rev = them.rev AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) RETURNING them.id, them.state, them.digests),
+      kept AS (INSERT INTO ${s}steward_pruned (id, state, digests) SELECT id, state, digests FROM gone)
+      SELECT count(*) AS n FROM gone`),
+  }
+}
+
+export function keeping(around: Around) {
+  const { connections, namespace, s } = around
+  const sql = texts(s)
+
+  /** The key's row is taken first: whoever inserts the call meets it there, and finds the fact. */
+  async function keep(session: Session, operation: string, key: string, fact: EarlyFact): Promise<Kept> {
+    await session.change(sql.claimKey, [operation, key])
+    const [known] = await session.query(sql.keyOf, [operation, key])
+    const id = (known?.['id'] ?? null) as string | null
+    if (id !== null && known?.['digests'] === null) {
+      const row = await around.rowOf(session, id)
+      // Pruned in between: the next look says so.
+      return row === null ? await keep(session, operation, key, fact) : { kept: false, call: around.call(row) }
+    }
+    if (id !== null) throw new StewardError('STEWARD_CALL_NOT_FOUND', prunedText(operation, key, id, known?.['state'] as string), { operation, key, id, state: known?.['state'] })
+    const waiting = await session.query(sql.waiting, [namespace, operation, key])
+    for (const row of waiting) {
+      const joined = joinEarlyFacts(JSON.parse(row['body'] as string) as EarlyFact, fact)
+      if (joined === null) continue
+      await session.change(sql.replace, [Number(row['seq']), JSON.stringify(joined)])
+      return { kept: true }
+    }
+    if (waiting.length >= LIMITS.factsPerCall) {
+      throw new StewardError('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
+    }
+    await session.change(sql.add, [namespace, operation, key, JSON.stringify(fact)])
+    return { kept: true }
+  }
+
+  return {
+    keepEarlyFact: (operation: string, key: string, fact: EarlyFact): Promise<Kept> => connections.transaction((session) => keep(session, operation, key, fact)),
+    async prune(endedBefore: number, limit: number, digestsOf: (call: Call) => Readonly<Record<string, string>>): Promise<number> {
+      const rows = await connections.run(sql.prunable, [endedBefore, limit])
+      if (rows.length === 0) return 0
+      const calls = rows.map((row) => around.call(row))
+      const [gone] = await connections.run(sql.prune, [
+        textColumn(calls.map((call) => call.id)), numberColumn(rows.map((row) => Number(row['rev']))), textColumn(calls.map((call) => call.state)),
+        jsonColumn(calls.map((call) => JSON.stringify(digestsOf(call)))),
+      ])
+      return Number(gone?.['n'])
+    },
+  }
+}
+
+type Kept = { readonly kept: true } | { readonly kept: false; readonly call: Call }

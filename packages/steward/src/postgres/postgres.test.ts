@@ -1,0 +1,543 @@
+/** What the conformance suite cannot ask: connections that break, transactions that overlap, and what rows cost. */
+import type pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Store } from '../ports/store.ts'
+import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, put, running, START, World, write } from '../testing/conformance/world.ts'
+import { migratePostgres, postgres, type PgPool, type PostgresOptions } from './index.ts'
+import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
+
+describe.each(VERSIONS)('PostgreSQL %i', (version) => {
+  let server: PostgresServer
+  let pool: pg.Pool
+  let places = 0
+  const opened: Store[] = []
+  const samples = new World({ make: () => { throw new Error('opened by hand') }, setClock: () => undefined, remove: () => Promise.resolve() })
+  const call = samples.call.bind(samples)
+
+  beforeAll(async () => {
+    // What vacuum does at moments of its own choosing would be counted as ours.
+    server = await postgresServer(version, { fsync: 'off', autovacuum: 'off' })
+    pool = server.pool(30)
+  }, 60_000)
+  afterAll(() => server.remove())
+  afterEach(async () => {
+    for (const store of opened.splice(0)) await store.close()
+  })
+
+  const place = (): string => `place_${++places}`
+  async function open(options: Partial<PostgresOptions> = {}, namespace = 'default'): Promise<Store> {
+    const store = postgres({ pool, clock: () => START, listen: false, ...options })
+    await store.open({ namespace, notice: () => undefined })
+    opened.push(store)
+    return store
+  }
+  /** The pool, with a say in what its connections do. */
+  function meddling(meddle: (text: string, run: () => Promise<pg.QueryResult>) => Promise<pg.QueryResult>): PgPool {
+    return {
+      on: () => undefined,
+      end: () => Promise.resolve(),
+      connect: async () => {
+        const client = await pool.connect()
+        return {
+          on: (event: string, listener: (...about: unknown[]) => void) => client.on(event as 'error', listener),
+          removeListener: (event: string, listener: (...about: unknown[]) => void) => client.removeListener(event, listener),
+          release: (destroy?: Error | boolean) => client.release(destroy),
+          query: (config: { readonly text: string }) => meddle(config.text, () => client.query(config as pg.QueryConfig)),
+        }
+      },
+    }
+  }
+  /** When some other connection waits for a lock of the schema's tables. */
+  async function somebodyWaits(on = pool): Promise<void> {
+    for (;;) {
+      const { rows } = await on.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+      if ((rows[0] as { n: number }).n > 0) return
+    }
+  }
+
+  describe('opening', () => {
+    it('makes a new schema once, however many open it at the same moment', async () => {
+      const schema = place()
+      const stores = await Promise.all(Array.from({ length: 6 }, () => open({ schema })))
+      const [one, two] = stores as [Store, Store]
+      await put(one, call({ key: 'a' }))
+      expect((await two.find(OPERATION, 'a'))?.key).toBe('a')
+    })
+
+    it('refuses a schema of a newer version, and changes nothing', async () => {
+      const schema = place()
+      await open({ schema })
+      await pool.query(`UPDATE ${schema}.steward_meta SET value = '99' WHERE name IN ('schema_version', 'schema_needs')`)
+      await expect(open({ schema })).rejects.toMatchObject({ code: 'STEWARD_STORE_NEWER', details: { needs: 99 } })
+    })
+
+    it('does not migrate when it is told not to, and works after somebody else has', async () => {
+      const schema = place()
+      await expect(open({ schema, migrate: false })).rejects.toMatchObject({ code: 'STEWARD_STORE_OUTDATED' })
+      const { rows } = await pool.query('SELECT to_regnamespace($1) AS there', [schema])
+      expect(rows).toEqual([{ there: null }])
+      await migratePostgres({ pool, schema })
+      await put(await open({ schema, migrate: false }), call())
+    })
+
+    it('says when the database is another incarnation than before, once', async () => {
+      const schema = place()
+      await open({ schema })
+      await pool.query(`UPDATE ${schema}.steward_meta SET value = '1/1' WHERE name = 'incarnation'`)
+      const notices: string[] = []
+      for (let times = 0; times < 2; times++) {
+        const store = postgres({ pool, schema, listen: false })
+        await store.open({ namespace: 'default', notice: (text) => void notices.push(text) })
+        await store.close()
+      }
+      expect(notices).toHaveLength(1)
+      expect(notices[0]).toContain('another incarnation')
+    })
+
+    it('says plainly that nobody listens, or that it may not come in', async () => {
+      const nobody = postgres({ connectionString: `postgres://steward@/postgres?host=${encodeURIComponent(`${server.folder}/none`)}` })
+      await expect(nobody.open({ namespace: 'default', notice: () => undefined })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'not_stored' } })
+      const nowhere = postgres({ connectionString: server.url.replace('/postgres?', '/nowhere?') })
+      await expect(nowhere.open({ namespace: 'default', notice: () => undefined })).rejects.toMatchObject({ code: 'STEWARD_STORE_LOCATION' })
+    })
+
+    it('opens by a connection string, too, and lets all connections go when it is closed', async () => {
+      const schema = place()
+      const store = postgres({ connectionString: `${server.url}&application_name=${schema}`, schema })
+      await store.open({ namespace: 'default', notice: () => undefined })
+      await put(store, call())
+      await store.close()
+      for (;;) {
+        const { rows } = await pool.query('SELECT 1 FROM pg_stat_activity WHERE application_name = $1', [schema])
+        if (rows.length === 0) break
+      }
+    })
+
+    it.each([[{}, 'either'], [{ pool: {} }, 'pg.Pool'], [{ schema: 'pg_x' }, 'pg_'], [{ schema: '' }, 'schema'], [{ connections: 0 }, 'connections']])('refuses the options %j', (options, word) => {
+      const given = 'pool' in options || Object.keys(options).length === 0 ? options : { pool, ...options }
+      expect(() => postgres(given as PostgresOptions)).toThrow(expect.objectContaining({ code: 'STEWARD_OPTION_INVALID', message: expect.stringContaining(word) as string }))
+    })
+  })
+
+  describe('time', () => {
+    it('is the database\'s, by one function, whatever this machine\'s clock says', async () => {
+      const schema = place()
+      await open({ schema })
+      await pool.query(`CREATE OR REPLACE FUNCTION ${schema}.steward_now() RETURNS BIGINT LANGUAGE sql AS 'SELECT 1900000000000'`)
+      let ticks = 5_000
+      const store = postgres({ pool, schema, listen: false, ticks: () => ticks })
+      await store.open({ namespace: 'default', notice: () => undefined })
+      opened.push(store)
+      expect(store.now()).toBe(1_900_000_000_000)
+      ticks += 1_234.5
+      expect(store.now()).toBe(1_900_000_001_234)
+      await pool.query(`CREATE OR REPLACE FUNCTION ${schema}.steward_now() RETURNS BIGINT LANGUAGE sql AS 'SELECT 1900000009000'`)
+      await put(store, call())
+      expect(store.now()).toBe(1_900_000_009_000)
+    })
+
+    it('goes on where it was when the database\'s clock is set back an hour', async () => {
+      const schema = place()
+      await open({ schema })
+      const set = (now: number) => pool.query(`CREATE OR REPLACE FUNCTION ${schema}.steward_now() RETURNS BIGINT LANGUAGE sql AS 'SELECT ${now}'`)
+      await set(1_900_000_000_000)
+      let ticks = 0
+      const notices: string[] = []
+      const store = postgres({ pool, schema, listen: false, ticks: () => ticks })
+      await store.open({ namespace: 'default', notice: (text) => void notices.push(text) })
+      opened.push(store)
+      await set(1_899_996_400_000)
+      await put(store, call())
+      expect(store.now()).toBe(1_900_000_000_000)
+      ticks += 500
+      expect(store.now()).toBe(1_900_000_000_500)
+      expect(notices).toEqual([expect.stringContaining("the database's clock is 3600 s behind")])
+    })
+  })
+
+  describe('a begin and a pause', () => {
+    it('never commits a begin after a pause that it has not seen, also when the begin was under way first', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const lease = await enlist(store, 'w1')
+      const one = call()
+      await put(store, one)
+      await claimOf(store, lease)
+      // Whoever sets a control holds this lock until its commit.
+      const other = await pool.connect()
+      await other.query(`BEGIN; LOCK TABLE ${schema}.steward_control_rev IN EXCLUSIVE MODE; UPDATE ${schema}.steward_control_rev SET rev = rev + 1`)
+      const begin = write(store, begun(one, lease, { controlsRev: 0 }))
+      await somebodyWaits()
+      await other.query('COMMIT')
+      other.release()
+      expect(await begin).toEqual({ ok: false, why: 'controls', call: one })
+    })
+
+    it('confirms a pause only when every begin under way is committed', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const lease = await enlist(store, 'w1')
+      const one = call()
+      await put(store, one)
+      await claimOf(store, lease)
+      const other = await pool.connect()
+      await other.query(`BEGIN; SELECT FROM ${schema}.steward_open FOR UPDATE`)
+      const begin = write(store, begun(one, lease, { controlsRev: 0 }))
+      await somebodyWaits()
+      const order: string[] = []
+      const pause = store.control({ set: { kind: 'provider', name: 'p', mode: 'pause', untilAt: null, by: 'ana', why: 'x', at: START } }, []).then(() => void order.push('paused'))
+      const beginning = begin.then((result) => { order.push('begun'); return result })
+      await other.query('COMMIT')
+      other.release()
+      await pause
+      expect(await beginning).toEqual({ ok: true })
+      expect(order[0]).toBe('begun')
+    })
+  })
+
+  describe('keys', () => {
+    it('waits for an insert of the same key in a transaction that is open elsewhere, and joins it', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const first = call({ key: 'same' })
+      await put(store, first)
+      const other = await pool.connect()
+      await other.query(`BEGIN; INSERT INTO ${schema}.steward_key (operation, key, id) VALUES ('${OPERATION}', 'new', 'c_elsewhere');
+        INSERT INTO ${schema}.steward_open SELECT 'c_elsewhere', rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, replace(replace(input, '"same"', '"new"'), '${first.id}', 'c_elsewhere') FROM ${schema}.steward_open`)
+      const inserted = store.insert([inserting(call({ key: 'new' })), inserting(call({ key: 'bystander' }))])
+      await somebodyWaits()
+      await other.query('COMMIT')
+      other.release()
+      expect(await inserted).toEqual([{ ok: false, why: 'joined', call: { ...first, id: 'c_elsewhere', key: 'new' } }, { ok: true }])
+    })
+
+    it('inserts after all when the transaction that had the key is rolled back', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const other = await pool.connect()
+      await other.query(`BEGIN; INSERT INTO ${schema}.steward_key (operation, key, id) VALUES ('${OPERATION}', 'new', 'c_elsewhere')`)
+      const inserted = store.insert([inserting(call({ key: 'new' }))])
+      await somebodyWaits()
+      await other.query('ROLLBACK')
+      other.release()
+      expect(await inserted).toEqual([{ ok: true }])
+    })
+
+    it('never lets a fact and its call pass each other', async () => {
+      const schema = place()
+      const [one, two] = [await open({ schema }), await open({ schema })]
+      const fact = { fact: { kind: 'applied', at: START, by: 'webhook' }, result: null } as const
+      for (let n = 0; n < 60; n++) {
+        const key = `race_${n}`
+        const [inserted, kept] = await Promise.all([one.insert([inserting(call({ key }))]), two.keepEarlyFact(OPERATION, key, fact)])
+        // Either the insert hears of the fact, or the fact hears of the call.
+        expect([inserted[0]?.ok, kept.kept], key).toEqual(inserted[0]?.ok ? [true, false] : [false, true])
+      }
+    })
+  })
+
+  describe('answers that do not come', () => {
+    it('says that nobody knows when the connection breaks after an insert was sent, and joins it when it is repeated', async () => {
+      const schema = place()
+      await open({ schema })
+      let cut = true
+      const store = await open({ schema, pool: meddling(async (text, run) => {
+        const result = await run()
+        if (!text.includes('INSERT INTO') || !text.includes('steward_open') || !cut) return result
+        cut = false
+        throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
+      }) })
+      const one = call()
+      await expect(store.insert([inserting(one)])).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'unknown' } })
+      expect(await store.insert([inserting(one)])).toEqual([{ ok: false, why: 'joined', call: one }])
+    })
+
+    it('says that nothing was stored when the connection breaks before the COMMIT, and that nobody knows when it breaks in it', async () => {
+      const schema = place()
+      await open({ schema })
+      let breaks = ''
+      const store = await open({ schema, pool: meddling(async (text, run) => {
+        if (breaks !== '' && text.startsWith(breaks)) throw new Error('Connection terminated unexpectedly')
+        return await run()
+      }) })
+      const one = call()
+      const ending = inserting(ended(one).call)
+      breaks = 'INSERT INTO'
+      await expect(store.insert([ending])).rejects.toMatchObject({ details: { outcome: 'not_stored' } })
+      breaks = 'COMMIT'
+      await expect(store.insert([ending])).rejects.toMatchObject({ details: { outcome: 'unknown' } })
+      breaks = ''
+      expect(await store.insert([ending])).toEqual([{ ok: true }])
+    })
+
+    it('is told by a server that crashed while an insert waited that nobody knows, and goes on by itself when it is back', async () => {
+      const own = await postgresServer(version)
+      try {
+        const store = postgres({ pool: own.pool(), clock: () => START })
+        await store.open({ namespace: 'default', notice: () => undefined })
+        const other = await own.pool().connect()
+        other.on('error', () => undefined)
+        await other.query(`BEGIN; INSERT INTO steward.steward_key (operation, key, id) VALUES ('${OPERATION}', 'new', 'c_elsewhere')`)
+        const inserted = store.insert([inserting(call({ key: 'new' }))])
+        await somebodyWaits(own.pool(1))
+        const refused = expect(inserted).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'unknown' } })
+        await own.kill()
+        await refused
+        other.release(true)
+        await expect(store.find(OPERATION, 'new')).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+        await own.start()
+        await put(store, call({ key: 'new' }))
+        await store.close()
+      } finally {
+        await own.remove()
+      }
+    }, 60_000)
+
+    it('tries alone what callers asked for together, when one of them brings values that no row can hold', async () => {
+      const store = await open({ schema: place() })
+      const impossible = call({ key: 'nul \u0000 nul' })
+      // The first fills the batch under way; the others wait, and go together.
+      const results = await Promise.allSettled([...Array.from({ length: 3 }, () => store.insert([inserting(call())])), store.insert([inserting(impossible)]), store.insert([inserting(call())])])
+      expect(results.map((result) => result.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+    })
+  })
+
+  describe('connections', () => {
+    it('uses no more of the pool than it was told, and keeps none', async () => {
+      const schema = place()
+      let [out, most] = [0, 0]
+      const counted: PgPool = {
+        on: () => undefined, end: () => Promise.resolve(),
+        connect: async () => {
+          const client = await pool.connect()
+          most = Math.max(most, ++out)
+          const release = client.release.bind(client)
+          client.release = (destroy?: Error | boolean) => { out--; client.release = release; release(destroy) }
+          return client
+        },
+      }
+      const store = await open({ schema, pool: counted, connections: 3 })
+      await Promise.all(Array.from({ length: 100 }, (_, n) => (n % 2 === 0 ? store.insert([inserting(call())]) : store.list({ limit: 5 }))))
+      await store.close()
+      expect(most).toBe(3)
+      expect(out).toBe(0)
+    })
+
+    it('prepares its statements where a connection is a session, and none behind a pooler', async () => {
+      const schema = place()
+      await open({ schema })
+      const names: (string | undefined)[] = []
+      const watching = (processId: (real: number) => number): PgPool => ({
+        on: () => undefined, end: () => Promise.resolve(),
+        connect: async () => {
+          const client = await pool.connect()
+          const real = (client as unknown as { processID: number }).processID
+          return {
+            processID: processId(real),
+            on: (event: string, listener: (...about: unknown[]) => void) => client.on(event as 'error', listener),
+            removeListener: (event: string, listener: (...about: unknown[]) => void) => client.removeListener(event, listener),
+            release: () => client.release(),
+            query: (config: { readonly text: string; readonly name?: string }) => { names.push(config.name); return client.query(config as pg.QueryConfig) },
+          }
+        },
+      })
+      const direct = await open({ schema, pool: watching((real) => real) })
+      await put(direct, call())
+      expect(names.filter((name) => name !== undefined).length).toBeGreaterThan(0)
+      await direct.close()
+      names.length = 0
+      await put(await open({ schema, pool: watching((real) => real + 1) }), call())
+      expect(names.length).toBeGreaterThan(0)
+      expect(names.filter((name) => name !== undefined)).toEqual([])
+    })
+
+    it('works whatever the application made of the types of numbers', async () => {
+      const { default: { types } } = await import('pg')
+      const usual = types.getTypeParser(20) as (text: string) => unknown
+      types.setTypeParser(20, (text: string) => BigInt(text))
+      try {
+        const store = await open({ schema: place() })
+        const lease = await enlist(store, 'w1')
+        const one = await running(samples, store, lease)
+        expect(await write(store, ended(one, 'succeeded', { lease }))).toEqual({ ok: true })
+        expect(await store.workers()).toMatchObject([{ worker: 'w1', epoch: 1, leaseUntilAt: START + 60_000 }])
+        expect(await store.controls()).toEqual({ rev: 0, all: [] })
+      } finally {
+        types.setTypeParser(20, usual)
+      }
+    })
+
+    it('writes again what the server undid to end a deadlock', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const [first, second] = [call(), call()]
+      await put(store, first, second)
+      const other = await pool.connect()
+      const lock = (key: string): Promise<unknown> => other.query(`SELECT o.id FROM ${schema}.steward_open AS o JOIN ${schema}.steward_key AS k USING (id) WHERE k.key = '${key}' FOR UPDATE OF o`)
+      // The other one never gives way.
+      await other.query("BEGIN; SET LOCAL deadlock_timeout = '1min'")
+      await lock(second.key)
+      const written = store.write([changed(first, { reason: 'again' }), changed(second, { reason: 'again' })])
+      await somebodyWaits()
+      await lock(first.key)
+      await other.query('COMMIT')
+      other.release()
+      expect(await written).toEqual([{ ok: true }, { ok: true }])
+    })
+  })
+
+  describe('a handler in the recording transaction', () => {
+    async function settling(): Promise<{ store: Store; schema: string; one: ReturnType<typeof call> }> {
+      const schema = place()
+      const store = await open({ schema, settleMs: 300 })
+      await pool.query(`CREATE TABLE ${schema}.orders (id TEXT PRIMARY KEY, state TEXT)`)
+      const one = call()
+      await put(store, one)
+      return { store, schema, one }
+    }
+    const orders = async (schema: string): Promise<unknown[]> => (await pool.query(`SELECT * FROM ${schema}.orders ORDER BY id`)).rows
+
+    it('commits its statements with the end, or not at all', async () => {
+      const { store, schema, one } = await settling()
+      const end = ended(one, 'succeeded', { settleDueAt: START })
+      expect(await store.writeSettling(end, async (tx) => {
+        expect(await tx.run(`INSERT INTO ${schema}.orders VALUES ($1, $2)`, 'o_1', 'paid')).toEqual({ changes: 1 })
+        expect(await tx.all(`SELECT state FROM ${schema}.orders WHERE id = $1`, 'o_1')).toEqual([{ state: 'paid' }])
+        expect(await orders(schema)).toEqual([])
+      })).toEqual({ result: { ok: true } })
+      expect([await orders(schema), await store.get(one.id)]).toEqual([[{ id: 'o_1', state: 'paid' }], end.call])
+    })
+
+    it('keeps the end and none of its statements when it throws, takes too long, or goes on after a refused statement', async () => {
+      for (const [name, broken] of Object.entries<(tx: Parameters<Parameters<Store['writeSettling']>[1]>[0], schema: string) => Promise<void>>({
+        throws: () => Promise.reject(new Error('boom')),
+        late: () => new Promise(() => { /* never */ }),
+        slow: async (tx) => void (await tx.all('SELECT pg_sleep(20)')),
+        goesOn: async (tx) => void (await tx.run('SELECT nonsense').catch(() => undefined)),
+        commits: async (tx) => void (await tx.run('/* now */ COMMIT')),
+        several: async (tx, schema) => void (await tx.run(`DELETE FROM ${schema}.orders; COMMIT`)),
+      })) {
+        const { store, schema, one } = await settling()
+        const end = ended(one, 'succeeded', { settleDueAt: START })
+        const { result, handler } = await store.writeSettling(end, async (tx) => {
+          await tx.run(`INSERT INTO ${schema}.orders VALUES ('o_1', 'paid')`)
+          await broken(tx, schema)
+        })
+        expect([name, result, handler]).toEqual([name, { ok: true }, expect.any(Error)])
+        expect([name, await orders(schema), await store.get(one.id)]).toEqual([name, [], end.call])
+        expect(await store.settlesDue(START, 10)).toHaveLength(1)
+      }
+    })
+
+    it('records the end without it when its statements make the commit impossible', async () => {
+      const { store, schema, one } = await settling()
+      await pool.query(`CREATE TABLE ${schema}.lines (order_id TEXT REFERENCES ${schema}.orders (id) DEFERRABLE INITIALLY DEFERRED)`)
+      const end = ended(one, 'succeeded', { settleDueAt: START, alerts: [alert('a1')] })
+      const { result, handler } = await store.writeSettling(end, async (tx) => void (await tx.run(`INSERT INTO ${schema}.lines VALUES ('none')`)))
+      expect([result, handler]).toEqual([{ ok: true }, expect.objectContaining({ message: expect.stringContaining('made the commit impossible') as string })])
+      expect((await pool.query(`SELECT * FROM ${schema}.lines`)).rows).toEqual([])
+      expect([await store.get(one.id), await store.settlesDue(START, 10)]).toEqual([end.call, [{ call: end.call, dueAt: START, tries: 0 }]])
+      expect(await store.alerts({ undeliveredOnly: false, limit: 10 })).toHaveLength(1)
+    })
+
+    it('holds nobody up for longer than it may take, when its process freezes', async () => {
+      const { store, schema, one } = await settling()
+      const thaws: (() => void)[] = []
+      const isFrozen = Promise.withResolvers<void>()
+      const frozen = postgres({ schema, clock: () => START, listen: false, settleMs: 300, pool: meddling(async (text, run) => {
+        if (thaws.length === 0 && !text.startsWith('SAVEPOINT')) return await run()
+        isFrozen.resolve()
+        return await new Promise((_, reject) => { thaws.push(() => reject(new Error('Connection terminated unexpectedly'))) })
+      }) })
+      await frozen.open({ namespace: 'default', notice: () => undefined })
+      const settled = frozen.writeSettling(ended(one, 'rejected'), () => Promise.resolve())
+      const refused = expect(settled).rejects.toMatchObject({ details: { outcome: 'not_stored' } })
+      await isFrozen.promise
+      expect(await write(store, changed(one, { reason: 'by somebody else' }))).toEqual({ ok: true })
+      // What it was about to say, and the ROLLBACK that follows.
+      thaws[0]?.()
+      while (thaws.length < 2) await new Promise<void>((resolve) => void setImmediate(resolve))
+      thaws[1]?.()
+      await refused
+      await frozen.close()
+    })
+  })
+
+  describe('hints', () => {
+    it('reach other openings of the same schema, and no other', async () => {
+      const [schema, elsewhere] = [place(), place()]
+      const [teller, hearer] = [await open({ schema, listen: true }), await open({ schema, listen: true })]
+      const other = await open({ schema: elsewhere, listen: true })
+      const strangers: string[] = []
+      teller.onHint(() => void strangers.push('itself'))
+      other.onHint(() => void strangers.push('another store'))
+      const hinted = new Promise<void>((resolve) => void hearer.onHint(resolve))
+      await put(teller, call())
+      await hinted
+      await put(other, call())
+      expect(strangers).toEqual([])
+    })
+
+    it('are heard again after the listening connection broke', async () => {
+      const schema = place()
+      const [teller, hearer] = [await open({ schema }), await open({ schema, listen: true })]
+      const heard = (): Promise<void> => new Promise((resolve) => void hearer.onHint(resolve))
+      const first = heard()
+      await put(teller, call())
+      await first
+      const { rows } = await pool.query("SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
+      expect(rows).toEqual([{ ended: true }])
+      // Listening again is itself a hint: what was told in between was missed.
+      await heard()
+      const again = heard()
+      await put(teller, call())
+      await again
+    })
+
+    it('hold no connection of a small pool', async () => {
+      const small = server.pool(5)
+      const [store, roomy] = [await open({ schema: place(), pool: small, listen: 'auto' }), server.pool(6)]
+      await put(store, call())
+      await open({ schema: place(), pool: roomy, listen: 'auto' })
+      expect([small.totalCount - small.idleCount, roomy.totalCount - roomy.idleCount]).toEqual([0, 1])
+    })
+  })
+
+  describe('rows', () => {
+    /** What the one connection of the pool did to the hot table. Statistics of a connection are written when it says so. */
+    async function counted(one: pg.Pool, schema: string): Promise<{ readonly updates: number; readonly inPlace: number; readonly pages: number }> {
+      await one.query('SELECT pg_stat_force_next_flush()')
+      const { rows } = await one.query(`SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS "inPlace", (heap_blks_read + heap_blks_hit)::int AS pages
+        FROM pg_stat_user_tables JOIN pg_statio_user_tables USING (relid) WHERE pg_stat_user_tables.schemaname = $1 AND pg_stat_user_tables.relname = 'steward_open'`, [schema])
+      return rows[0] as { updates: number; inPlace: number; pages: number }
+    }
+
+    it('begins in place where the page has room: no index entry is written', async () => {
+      const [schema, one] = [place(), server.pool(1)]
+      const store = await open({ schema, pool: one })
+      const lease = await enlist(store, 'w1')
+      await put(store, ...Array.from({ length: 4 }, () => call()))
+      const claimed = await claimOf(store, lease)
+      const before = await counted(one, schema)
+      expect(before).toMatchObject({ updates: 4, inPlace: 0 })
+      await store.write(claimed.map((each) => begun(each, lease)))
+      expect(await counted(one, schema)).toMatchObject({ updates: 8, inPlace: 4 })
+    })
+
+    it('claims by the index alone, however much waits and is not due', async () => {
+      const [schema, one] = [place(), server.pool(1)]
+      const store = await open({ schema, pool: one })
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      for (let page = 0; page < 5; page++) await put(store, ...Array.from({ length: 2_000 }, () => call({ dueAt: START + 5_000 })))
+      await put(store, ...Array.from({ length: 100 }, () => call({ priority: 10 })))
+      await one.query(`ANALYZE ${schema}.steward_open`)
+      const before = await counted(one, schema)
+      expect(await claimOf(store, lease, { limit: 20 })).toHaveLength(20)
+      for (let times = 0; times < 20; times++) expect(await claimOf(store, lease, { limit: 4 })).toHaveLength(4)
+      const after = await counted(one, schema)
+      expect(after.pages - before.pages).toBeLessThan(1_000)
+      await one.query(`SELECT count(*) FROM ${schema}.steward_open WHERE body <> ''`)
+      expect((await counted(one, schema)).pages - after.pages).toBeGreaterThan(400)
+    })
+  })
+})

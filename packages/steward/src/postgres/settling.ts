@@ -1,0 +1,148 @@
+/**
+ * The recording transaction that the application's handler takes part in, on a connection of its own.
+ *
+ * The guarded write comes first; then a savepoint, statements of the handler one by one, and the commit. A handler that
+ * throws, takes too long or breaks a statement loses its own statements only. If this process dies, the server undoes all
+ * of it and the call is settled again; if it freezes, the server ends the transaction by itself, so that nobody waits for
+ * its rows longer than a handler may take.
+ *
+ * Statements can make the commit impossible (a deferred constraint). The guarded write is then made again in a
+ * transaction of its own, without the handler: the end stands, the handler failed.
+ */
+import type { CallWrite, SettleInTx, SettleTx, SqlValue, WriteResult } from '../ports/store.ts'
+import type { Around } from './around.ts'
+import { later } from './clock.ts'
+import { type PgClient, type PgResult, type Session, sqlState } from './pool.ts'
+import type { CallWrites } from './writes.ts'
+
+/** Transaction control belongs to the store; settings of the session would outlive the transaction. */
+const FORBIDDEN = /^[\s;]*(?:(?:--[^\n]*\n|\/\*[\s\S]*?\*\/)[\s;]*)*(begin|start|commit|end|rollback|abort|savepoint|release|prepare|discard|set(?!\s+local\b))\b/i
+
+export type Settled = { readonly result: WriteResult; readonly handler?: unknown }
+
+type Handled = { readonly error: unknown } | null
+
+export class Settling {
+  readonly #around: Around
+  readonly #writes: CallWrites
+  readonly #settleMs: number
+  /** One at a time: each holds a connection for as long as its handler takes. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(around: Around, writes: CallWrites, settleMs: number) {
+    this.#around = around
+    this.#writes = writes
+    this.#settleMs = settleMs
+  }
+
+  writeSettling(write: CallWrite, inTx: SettleInTx): Promise<Settled> {
+    const turn = this.#turn.catch(() => undefined).then(() => this.#settle(write, inTx))
+    this.#turn = turn
+    return turn
+  }
+
+  /** When the last one is over, however it ended. */
+  async idle(): Promise<void> {
+    await this.#turn.catch(() => undefined)
+  }
+
+  async #settle(write: CallWrite, inTx: SettleInTx): Promise<Settled> {
+    const { connections } = this.#around
+    const settled = await connections.alone((client, prepare) => this.#withHandler(client, connections.session(client, prepare), write, inTx))
+    if (settled !== 'uncommittable') return settled
+    const error = new Error(`a statement of onSettled of call ${write.call.id} made the commit impossible (a deferred constraint, or a conflict with another transaction). Its statements were undone; onSettled runs again later`)
+    if (write.onlyIfHandled === true) return { result: { ok: true }, handler: error }
+    const [result] = await connections.transaction((session) => this.#writes.inOrder(session, [write]))
+    return { result: result as WriteResult, handler: error }
+  }
+
+  async #withHandler(client: PgClient, session: Session, write: CallWrite, inTx: SettleInTx): Promise<Settled | 'uncommittable'> {
+    const { connections } = this.#around
+    const say = (text: string): Promise<PgResult> => connections.part(client, text)
+    await say(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${2 * this.#settleMs}`)
+    try {
+      const [result] = await this.#writes.inOrder(session, [write])
+      if (result?.ok !== true) {
+        await say('ROLLBACK')
+        return { result: result as WriteResult }
+      }
+      await say(`SAVEPOINT steward_settle; SET LOCAL statement_timeout = ${this.#settleMs}`)
+      const handled = await this.#handle(client, write, inTx, say)
+      if (handled === null) return await this.#commit(client, session, write)
+      if (write.onlyIfHandled === true) await say('ROLLBACK')
+      else {
+        await say('ROLLBACK TO steward_settle')
+        await connections.commit(client)
+      }
+      return { result: { ok: true }, handler: handled.error }
+    } catch (error) {
+      await say('ROLLBACK').catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Told in the very transaction that records it: no mark is left to tell it again. */
+  async #commit(client: PgClient, session: Session, write: CallWrite): Promise<Settled | 'uncommittable'> {
+    await session.change(`DELETE FROM ${this.#around.s}steward_settle WHERE id = $1`, [write.call.id])
+    try {
+      await this.#around.connections.commit(client)
+    } catch (error) {
+      const state = sqlState(error) ?? ''
+      if (state.startsWith('23') || state.startsWith('40')) return 'uncommittable'
+      throw error
+    }
+    return { result: { ok: true } }
+  }
+
+  /** Runs the handler and makes its statements a part of the transaction. @returns why it counts as not run. */
+  async #handle(client: PgClient, write: CallWrite, inTx: SettleInTx, say: (text: string) => Promise<PgResult>): Promise<Handled> {
+    const what = `call ${write.call.id}`
+    const talk = new Conversation((text, values) => this.#around.connections.single(client, text, values), what, this.#settleMs)
+    const late = new Promise<Handled>((resolve) => {
+      talk.stopTimer = later(this.#settleMs, () => resolve({ error: new Error(`onSettled of ${what} took longer than ${this.#settleMs} ms. Its own statements were undone; the call's end is recorded, and onSettled runs again later`) }))
+    })
+    const ran = inTx(talk.tx).then((): Handled => null, (error: unknown): Handled => ({ error: error ?? new Error('onSettled threw nothing at all') }))
+    const handled = await Promise.race([ran, late])
+    talk.over()
+    if (handled !== null) return handled
+    try {
+      await say('RELEASE steward_settle')
+      return null
+    } catch (error) {
+      // A statement that the server refused has broken the transaction, even when the handler went on without a word.
+      if (talk.refused === null) throw error
+      return { error: talk.refused }
+    }
+  }
+}
+
+/** Statements of one handler, until it ends or its time is over. */
+class Conversation {
+  readonly tx: SettleTx
+  /** The first statement that the server refused. */
+  refused: unknown = null
+  stopTimer: () => void = () => undefined
+  #isOver = false
+
+  constructor(ask: (text: string, values: readonly SqlValue[]) => Promise<PgResult>, what: string, settleMs: number) {
+    const run = async (sql: string, params: readonly SqlValue[]): Promise<PgResult> => {
+      if (this.#isOver) throw new Error(`the transaction that records ${what} is over; this statement was not run. Await every statement inside onSettled, and keep it under ${settleMs} ms`)
+      if (FORBIDDEN.test(sql)) throw new Error(`"${sql.trim().slice(0, 40)}" is not for a handler: the transaction belongs to the store. Use plain statements`)
+      try {
+        return await ask(sql, params)
+      } catch (error) {
+        this.refused ??= error
+        throw error
+      }
+    }
+    this.tx = {
+      run: async (sql, ...params) => ({ changes: (await run(sql, params)).rowCount ?? 0 }),
+      all: async (sql, ...params) => (await run(sql, params)).rows as Readonly<Record<string, SqlValue>>[],
+    }
+  }
+
+  over(): void {
+    this.#isOver = true
+    this.stopTimer()
+  }
+}
