@@ -103,6 +103,7 @@ export const ev = {
   found: (askedAfterMs: number, reference?: string) => ({ type: 'looked', askedAt: T0 + askedAfterMs, answer: { kind: 'found', result: '2', ...(reference === undefined ? {} : { reference }) } }),
   absent: (askedAfterMs: number) => ({ type: 'looked', askedAt: T0 + askedAfterMs, answer: { kind: 'absent' } }),
   cannotTell: (askedAfterMs: number) => ({ type: 'looked', askedAt: T0 + askedAfterMs, answer: { kind: 'cannot_tell', reason: 'it is down' } }),
+  comeBack: (askedAfterMs: number, retryAfterMs: number) => ({ type: 'looked', askedAt: T0 + askedAfterMs, answer: { kind: 'cannot_tell', reason: 'too many requests', retryAfterMs } }),
   confirm: (atMs: number, reference?: string) => ({ type: 'fact', fact: { kind: 'applied', at: T0 + atMs, by: 'webhook', ...(reference === undefined ? {} : { reference }) } }),
   refute: (atMs: number, attempt?: number) => ({ type: 'fact', fact: { kind: 'refuted', at: T0 + atMs, by: 'webhook', ...(attempt === undefined ? {} : { attempt }) } }),
   settle: (outcome: 'happened' | 'send_again' | 'stop') => ({ type: 'settle', outcome, by: 'ana', why: 'asked the provider' }),

@@ -18,7 +18,8 @@ import type { Verdict, WireExchange } from './verdict.ts'
 export type LookupAnswer =
   | { readonly kind: 'found'; readonly result: string | null; readonly resultMissing?: string; readonly reference?: string }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'cannot_tell'; readonly reason: string }
+  /** `retryAfterMs`: the provider said not to come back within this time. */
+  | { readonly kind: 'cannot_tell'; readonly reason: string; readonly retryAfterMs?: number }
 
 export type CallEvent =
   /** A worker wants to send. It may find the call stopped, or turned to a lookup, instead. */
@@ -180,11 +181,15 @@ function answered(call: Call, event: CallEvent & { type: 'answered' }, policy: P
     ...(event.notes && event.notes.length > 0 ? { notes: event.notes } : {}),
   }
   const closed = close(call, mine, verdict, policy, now)
-  // A verdict function of the user's may come up with any number; one that is no length of time must not become an instant.
-  const told = 'retryAfterMs' in verdict ? (verdict.retryAfterMs ?? 0) : 0
-  const wait = Number.isFinite(told) ? Math.max(0, told) : 0
+  const wait = waitMs(verdict)
   const retryAt = now + Math.max(backoffMs(policy, closed.tries, entropy), wait)
   return { call: conclude(closed, policy, now, retryAt), entry, ...(wait > 0 ? { holdUntilAt: now + wait } : {}) }
+}
+
+/** How long the provider told us to stay away. A verdict function of the user's may come up with any number; one that is no length of time must not become an instant. */
+function waitMs(said: Verdict | LookupAnswer): number {
+  const told = 'retryAfterMs' in said ? (said.retryAfterMs ?? 0) : 0
+  return Number.isFinite(told) ? Math.max(0, told) : 0
 }
 
 /** Records what a verdict says of its own attempt. */
@@ -279,9 +284,10 @@ function looked(call: Call, event: CallEvent & { type: 'looked' }, policy: Polic
   const since = before.asked === 0 ? now : before.since
   const spent = call.state === 'checking' ? !counted && now - since >= policy.lookupForMs : before.spent || now - since >= policy.acceptedOverdueMs
   const progress = { since, asked: before.asked + 1, absences, spent }
-  const dueAt = now + askAgainMs(policy, call, progress.asked, counted, entropy)
+  const wait = waitMs(answer)
+  const dueAt = now + Math.max(askAgainMs(policy, call, progress.asked, counted, entropy), wait)
   const next = { ...call, lookup: progress, dueAt, reason: answer.kind === 'absent' ? 'not seen at the provider yet' : `the lookup cannot tell: ${answer.reason}` }
-  return { call: conclude(next, policy, now, now), entry }
+  return { call: conclude(next, policy, now, now), entry, ...(wait > 0 ? { holdUntilAt: now + wait } : {}) }
 }
 
 function provenAbsent(call: Call, askedAt: number, policy: Policy, now: number, entropy: number): Call {
@@ -373,6 +379,8 @@ function redriven(call: Call, event: CallEvent & { type: 'redrive' }, policy: Po
   if (!isEnd(call.state)) return { refused: `it is ${call.state} and goes on by itself` }
   if (call.effect !== 'did_not_happen') return { refused: 'it happened; sending it again needs a new key' }
   if (call.supersededBy !== null) return { refused: `key "${call.supersededBy}" replaced it` }
+  const taken = acceptedAfterEnd(call)
+  if (taken !== null) return { refused: `the provider accepted its attempt ${taken} after all; confirm it when it happened, or refute attempt ${taken}` }
   const fresh: Call = { ...freshGeneration(call), ...renewed(call, event, policy, now), state: 'waiting', stop: null, endedAt: null, reason: `redriven by ${event.by}` }
   return { call: conclude(fresh, policy, now, now), entry }
 }
@@ -385,7 +393,14 @@ function renewed(call: Call, event: CallEvent & { type: 'redrive' }, policy: Pol
 
 /** Whether another call may take this one's purpose: it certainly did not happen, and never will. */
 export function admitsSuccessor(call: Call): boolean {
-  return isEnd(call.state) && call.effect === 'did_not_happen' && call.supersededBy === null
+  return isEnd(call.state) && call.effect === 'did_not_happen' && call.supersededBy === null && acceptedAfterEnd(call) === null
+}
+
+/** The attempt that a late answer called accepted when the call had ended without it, until a fact denies that very attempt. */
+function acceptedAfterEnd(call: Call): number | null {
+  const late = call.story.findLast((entry) => entry.what === 'late' && entry.verdict === 'accepted')
+  if (late?.what !== 'late') return null
+  return call.facts.some((fact) => fact.kind === 'refuted' && fact.attempt === late.attempt && fact.generation === undefined && fact.at >= late.at) ? null : late.attempt
 }
 
 function superseded(call: Call, byKey: string): Step | Refusal {

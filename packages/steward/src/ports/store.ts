@@ -35,8 +35,8 @@ export type CallWrite = {
   readonly alerts?: readonly Alert[]
   /** The stored input is another one (it was upgraded). Without it a store may keep `given`, `input` and all that never changes as they are. */
   readonly inputChanged?: boolean
-  /** Set or extend a hold of a scope in the same transaction. */
-  readonly control?: ControlWrite
+  /** Set or extend holds of scopes in the same transaction. */
+  readonly controls?: readonly ControlWrite[]
   /** The application is to be told (`onSettled`): keeps a mark until `settled` is written. */
   readonly settleDueAt?: number | null
   /** Of `writeSettling`: store this write only when the handler ended well, for what is true only then. Other writes ignore it. */

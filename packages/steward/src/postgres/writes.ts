@@ -56,7 +56,7 @@ function texts(s: string) {
 
 /** What one statement for many can say. */
 function isUsual(write: CallWrite): boolean {
-  return (write.alerts === undefined || write.alerts.length === 0) && write.control === undefined && (write.settleDueAt ?? null) === null && write.inputChanged !== true
+  return (write.alerts === undefined || write.alerts.length === 0) && write.controls === undefined && (write.settleDueAt ?? null) === null && write.inputChanged !== true
 }
 
 const ALL_WELL = { ok: true } as const
@@ -87,7 +87,7 @@ export class CallWrites {
 
   /** Any batch, in one transaction: a write later in it sees what an earlier one did. */
   async inOrder(session: Session, batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
-    if (batch.some((write) => write.control !== undefined)) await this.#around.excludeBegins(session)
+    if (batch.some((write) => write.controls !== undefined)) await this.#around.excludeBegins(session)
     const results: WriteResult[] = []
     for (const run of runsOf(batch, isUsual)) {
       const left = run.length === 1 ? run : await this.#leftOut(run, (values) => session.query(this.#sql.usual, values))
@@ -137,10 +137,10 @@ export class CallWrites {
     else await session.change(this.#sql.reopen, [call.id, call.rev, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.encryptionKeyId, call.state, rareState(call.state), encodeBody(call)])
   }
 
-  async #extra(session: Session, { call, inputChanged, alerts, control, settleDueAt }: CallWrite): Promise<void> {
+  async #extra(session: Session, { call, inputChanged, alerts, controls, settleDueAt }: CallWrite): Promise<void> {
     if (inputChanged === true) await session.change(this.#sql.input, [call.id, encodeInput(call)])
     await raise(session, this.#around.s, alerts ?? [])
-    if (control !== undefined) await this.#controls.apply(session, control)
+    for (const control of controls ?? []) await this.#controls.apply(session, control)
     if ((settleDueAt ?? null) !== null) await session.change(this.#sql.mark, [call.id, settleDueAt as number])
   }
 }

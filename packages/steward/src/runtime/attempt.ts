@@ -125,7 +125,9 @@ export class RunningAttempt {
       const answer: unknown = await this.watch.run(() => lookup(this.input, new LookContext(this, this.#around.system)))
       return lookupAnswer(answer)
     } catch (error) {
-      return { kind: 'cannot_tell', reason: verdictOf(error, { nowMs: this.#around.system.now() }).reason.slice(0, LIMITS.reasonChars) }
+      const { reason, ...verdict } = verdictOf(error, { nowMs: this.#around.system.now() })
+      const wait = 'retryAfterMs' in verdict && verdict.retryAfterMs !== undefined ? { retryAfterMs: verdict.retryAfterMs } : {}
+      return { kind: 'cannot_tell', reason: reason.slice(0, LIMITS.reasonChars), ...wait }
     }
   }
 }

@@ -216,14 +216,13 @@ export class Attempts {
     const now = this.#o.store.now()
     const event = { type: 'answered' as const, attempt: run.n, verdict, worker: lease.worker, wire: run.watch.exchanges(), notes: run.watch.warnings() }
     const decision = decide(call, event, registered.policy, now, this.#o.system.random())
-    const control = hold?.control ?? (decision.holdProviderUntilAt === null ? null : providerHold(registered, decision.holdProviderUntilAt, verdict, now))
+    const controls = [...(hold?.control ? [hold.control] : []), ...providerHold(registered, decision, 'reason' in verdict ? verdict.reason : verdict.kind, now)]
     const alerts = hold ? [...decision.alerts, hold.alert] : decision.alerts
     this.#recording++
-    this.#o.recorder.record(call, { ...decision, alerts }, registered, { lease, leaseAfter: 'release', ...(control ? { control } : {}) }, (result) => {
+    this.#o.recorder.record(call, { ...decision, alerts }, registered, { lease, leaseAfter: 'release', controls }, (result) => {
       this.#recording--
       if (result.ok) {
-        if (hold?.control && decision.holdProviderUntilAt !== null) void this.#o.store.control(providerHold(registered, decision.holdProviderUntilAt, verdict, now), []).catch(() => undefined)
-        if (control) void this.#o.controls.refresh().then(() => this.#o.onControls(), () => undefined)
+        if (controls.length > 0) this.#controlsSet()
         if (decision.call.dueAt !== null) this.#o.dueAt(decision.call.dueAt)
       } else if (result.why === 'store') {
         if (this.#over) return
@@ -282,24 +281,31 @@ export class Attempts {
   #looked(run: RunningAttempt, askedAt: number, answer: LookupAnswer, abort = ''): void {
     run.close(abort)
     this.#running.delete(run)
-    const decision = decide(run.call, { type: 'looked', askedAt, answer, wire: run.watch.exchanges() }, run.registered.policy, this.#o.store.now(), this.#o.system.random())
-    this.#record(run.call, decision, run.registered, { lease: run.lease, leaseAfter: 'release' })
+    const now = this.#o.store.now()
+    const decision = decide(run.call, { type: 'looked', askedAt, answer, wire: run.watch.exchanges() }, run.registered.policy, now, this.#o.system.random())
+    const controls = providerHold(run.registered, decision, answer.kind === 'cannot_tell' ? answer.reason : answer.kind, now)
+    this.#record(run.call, decision, run.registered, { lease: run.lease, leaseAfter: 'release', controls })
     this.#o.onFree()
   }
 
   /** Records a decision of ours that needs no further care: when a guard fails, the row says what is true now. */
-  #record(before: Call, decision: Decision, registered: Registered, guards: { readonly lease: Lease; readonly leaseAfter: 'keep' | 'release' }): void {
+  #record(before: Call, decision: Decision, registered: Registered, guards: { readonly lease: Lease; readonly leaseAfter: 'keep' | 'release'; readonly controls?: readonly ControlWrite[] }): void {
     if (decision.call === before) return void this.#o.giveBack(guards.lease, before)
     this.#recording++
     this.#o.recorder.record(before, decision, registered, guards, (result) => {
       this.#recording--
       if (result.ok) {
+        if (guards.controls && guards.controls.length > 0) this.#controlsSet()
         if (decision.call.dueAt !== null) this.#o.dueAt(decision.call.dueAt)
       } else if (result.why === 'lease') this.#o.keeper.suspect(guards.lease)
       else void this.#o.giveBack(guards.lease, before)
       this.#settleIdle()
       this.#o.onFree()
     })
+  }
+
+  #controlsSet(): void {
+    void this.#o.controls.refresh().then(() => this.#o.onControls(), () => undefined)
   }
 
   #changing(registered: Registered): Changing {
@@ -385,9 +391,9 @@ function withOldVersionTold(before: Call, decision: Decision, now: number): Deci
 }
 
 /** Retry-After: nobody sends to this provider before then. */
-function providerHold(registered: Registered, untilAt: number, verdict: Verdict, now: number): ControlWrite {
-  const said = 'reason' in verdict ? verdict.reason : verdict.kind
-  return { set: { kind: 'provider', name: registered.provider, mode: 'hold', untilAt, by: 'steward', why: `the provider asked for a pause (${said})`, at: now } }
+/** Told to come back later, nobody sends to the provider before then. */
+function providerHold(registered: Registered, { holdProviderUntilAt: untilAt }: Decision, said: string, now: number): readonly ControlWrite[] {
+  return untilAt === null ? [] : [{ set: { kind: 'provider', name: registered.provider, mode: 'hold', untilAt, by: 'steward', why: `the provider asked for a pause (${said})`, at: now } }]
 }
 
 /** The answer of this attempt is on record already: a write whose outcome was not heard has arrived after all. */

@@ -31,6 +31,20 @@ onEachStore((make) => {
     expect(charge.sent).toHaveLength(0)
   })
 
+  it('pages when a call is confirmed whose record, pruned by now, ended as not happened', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, throws(() => new SendVerdict({ kind: 'rejected', reason: 'declined' })))
+    const { steward, alerts } = await world.work({ operations: [charge], keepEndedFor: '20s' })
+    await world.got(steward.perform(charge, { key: 'a', input: {} }))
+    await world.until(async () => (await steward.find(charge, 'a')) === null)
+    for (let times = 0; times < 2; times++) {
+      await expect(world.got(steward.confirm(charge, 'a', webhook))).rejects.toMatchObject({ code: 'STEWARD_CALL_NOT_FOUND', details: { state: 'rejected' } })
+    }
+    await world.until(() => alerts.length > 0, 5_000)
+    expect(await world.alerted()).toEqual(['corrected'])
+    expect(alerts[0]).toMatchObject({ key: 'a', operation: 'charge', severity: 'page' })
+  })
+
   it('sends a call whose key was only refuted before', async () => {
     const world = make()
     const charge = scripted(world, { idempotency }, answers(1))

@@ -1,8 +1,10 @@
 /** What webhooks, lookups and people say, checked before it is kept: a fact is stored for ever. */
-import type { Fact } from '../core/call.ts'
+import type { Alert } from '../core/alert.ts'
+import type { Fact, State } from '../core/call.ts'
 import { StewardError } from '../core/errors.ts'
 import { notJson } from '../core/input.ts'
 import { LIMITS } from '../core/limits.ts'
+import type { CallRef } from '../ports/outcome.ts'
 import type { FactOptions, SettleOptions } from './api.ts'
 
 const SETTLE_OUTCOMES: readonly unknown[] = ['happened', 'send_again', 'stop'] satisfies SettleOptions['outcome'][]
@@ -58,4 +60,14 @@ function checkReference(reference: unknown, by: string): void {
 
 function invalid(why: string): StewardError {
   return new StewardError('STEWARD_FACT_INVALID', `${why}. Nothing was stored.`)
+}
+
+/** What is left to do for a call whose record is gone: say that its recorded end was wrong. */
+export function correctedWhenPruned(call: CallRef, state: State, fact: Fact, at: number): Alert {
+  const { id, operation, key } = call
+  return {
+    id: `corrected:${id}:${fact.reference ?? fact.by}`, kind: 'corrected', severity: 'page', at, operation, callId: id, key, state,
+    message: `${operation} "${key}" had ended ${state}, but it happened, says ${fact.by}${fact.reference === undefined ? '' : ` (${fact.reference})`}. Its record was pruned, so that its end stands in the store.`,
+    next: 'Whatever was done because it "did not happen" must be undone, by hand.',
+  }
 }

@@ -1,6 +1,6 @@
 /** What holds a provider, an operation or a group back, and how it is let go. */
 import { expect, it } from 'vitest'
-import { natural, none, providerKey, SendVerdict } from '../ports/definition.ts'
+import { natural, none, providerKey, reconcile, SendVerdict } from '../ports/definition.ts'
 import { ana, answers, gate, lost, onEachStore, scripted, status, throws } from './world.fixture.ts'
 
 const idempotency = providerKey({ retention: '1h' })
@@ -26,6 +26,38 @@ onEachStore((make) => {
       expect(at).toBeLessThan(untilAt + 2_000)
     }
     expect(await world.alerted()).toEqual([])
+  })
+
+  it('obeys what a lookup is told, too', async () => {
+    const world = make()
+    let asked = 0
+    const lookup = (): Promise<{ absent: true }> => {
+      asked++
+      if (asked === 1) throw Object.assign(new Error('429'), { status: 429, headers: { 'retry-after': '20' } })
+      return Promise.resolve({ absent: true })
+    }
+    const charge = scripted(world, { provider: 'acme', idempotency: reconcile(lookup, { settle: '1s', lookupEvery: '1s' }) }, lost, answers(1))
+    const other = scripted(world, { name: 'other', provider: 'acme', idempotency }, answers(1))
+    const { steward, watched } = await world.work({ operations: [charge, other] })
+    await world.got(steward.perform(charge, { key: 'a', input: {}, wait: 1 }))
+    await world.until(() => asked === 1)
+    const toldAt = world.time.wallMs
+    await world.got(steward.submit(other, { key: 'b', input: {} }))
+    await world.reaches(charge, 'a', 'succeeded')
+    await world.reaches(other, 'b', 'succeeded')
+    expect(other.sent[0]?.at).toBeGreaterThanOrEqual(toldAt + 20_000)
+    expect(charge.sent[1]?.at).toBeGreaterThanOrEqual(toldAt + 20_000)
+    expect(watched.count('control')).toBe(0)
+  })
+
+  it('stores the hold of the operation and that of its provider with the answer that asked for both', async () => {
+    const world = make()
+    const both = throws(() => new SendVerdict({ kind: 'not_applied', reason: 'locked out', status: 403, refused: 'caller', retryAfterMs: 20_000 }))
+    const charge = scripted(world, { provider: 'acme', idempotency, holdAfter: { refusals: 1 } }, both, answers(1))
+    const { steward, watched } = await world.work({ operations: [charge] })
+    await world.got(steward.perform(charge, { key: 'a', input: {}, wait: 1 }))
+    expect((await world.got(steward.controls())).map(({ kind, name }) => `${kind} ${name}`)).toEqual(['operation charge', 'provider acme'])
+    expect(watched.count('control')).toBe(0)
   })
 
   it('holds an operation after refused callers in a row, tells once, tries one at a time, and never ends a call for it', async () => {

@@ -22,7 +22,7 @@ export type Guards = {
   readonly lease?: Lease
   readonly leaseAfter: 'keep' | 'release'
   readonly controlsRev?: number
-  readonly control?: ControlWrite
+  readonly controls?: readonly ControlWrite[]
 }
 
 export type Done = (result: WriteResult | { readonly ok: false; readonly why: 'store'; readonly error: Error }) => void
@@ -83,7 +83,7 @@ export class Recorder {
       ...(decision.call.input === before.input ? {} : { inputChanged: true }),
       ...(guards.lease ? { lease: guards.lease } : {}),
       ...(guards.controlsRev === undefined ? {} : { controlsRev: guards.controlsRev }),
-      ...(guards.control ? { control: guards.control } : {}),
+      ...(guards.controls && guards.controls.length > 0 ? { controls: guards.controls } : {}),
       ...(decision.alerts.length > 0 ? { alerts: decision.alerts } : {}),
       ...(tells ? { settleDueAt: this.#store.now() } : {}),
     }

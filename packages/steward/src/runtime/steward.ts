@@ -3,7 +3,7 @@
  */
 import os from 'node:os'
 import process from 'node:process'
-import type { Call, Fact } from '../core/call.ts'
+import type { Call, Fact, State } from '../core/call.ts'
 import { type CallEvent, type Decision, decide } from '../core/decide.ts'
 import { durationMs } from '../core/duration.ts'
 import { StewardError } from '../core/errors.ts'
@@ -21,7 +21,7 @@ import { change } from './change.ts'
 import { ControlsCopy } from './controls.ts'
 import { encrypted, isSealed, refuseSealed, sealedReason } from './encryption.ts'
 import { type Entered, Entrance } from './entry.ts'
-import { checkSettle, factOf, factResult } from './evidence.ts'
+import { checkSettle, correctedWhenPruned, factOf, factResult } from './evidence.ts'
 import { checkKey, instant, newCall } from './intake.ts'
 import { LeaseKeeper } from './lease.ts'
 import type { Registered } from './operation.ts'
@@ -241,11 +241,21 @@ export class Steward implements StewardApi {
     checkKey(registered.operation.name, key)
     let call = await this.#store.find(registered.operation.name, key)
     if (!call) {
-      const kept = await this.#store.keepEarlyFact(registered.operation.name, key, { fact, result })
+      const kept = await this.#store.keepEarlyFact(registered.operation.name, key, { fact, result }).catch(async (error: unknown) => await this.#tooLate(registered.operation.name, key, fact, error))
       if (kept.kept) return null
       call = kept.call
     }
     return await this.#act(registered, call, { type: 'fact', fact, result })
+  }
+
+  /** A fact of a call whose record was pruned is refused to whoever brings it; that it happened against its recorded end is told people, too. */
+  async #tooLate(operation: string, key: string, fact: Fact, error: unknown): Promise<never> {
+    const { id, state } = error instanceof StewardError && error.code === 'STEWARD_CALL_NOT_FOUND' ? error.details : {}
+    if (fact.kind === 'applied' && typeof id === 'string' && state !== 'succeeded') {
+      await this.#store.raise([correctedWhenPruned({ id, operation, key }, state as State, fact, this.#store.now())])
+      this.#alerting?.kick()
+    }
+    throw error
   }
 
   async settle(operation: Operation | string, key: string, options: SettleOptions): Promise<CallView> {

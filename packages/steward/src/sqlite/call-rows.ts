@@ -210,7 +210,7 @@ export class CallRows {
     const extra = flat[from + W.extra] as WriteExtra | null
     if (extra === null) return
     tx.raise(extra.alerts)
-    if (extra.control) applyControl(tx, extra.control)
+    for (const control of extra.controls) applyControl(tx, control)
     if (extra.settleDueAt !== null) tx.markSettle(this.seqOf(flat[from + W.id] as string) as number, extra.settleDueAt, 0)
   }
 }

@@ -23,7 +23,7 @@ export type InsertExtra = {
   /** The write of the call that is replaced, in the order of `W`. */
   readonly supersedes: Flat | null
 }
-export type WriteExtra = { readonly alerts: readonly Alert[]; readonly control: ControlWrite | null; readonly settleDueAt: number | null }
+export type WriteExtra = { readonly alerts: readonly Alert[]; readonly controls: readonly ControlWrite[]; readonly settleDueAt: number | null }
 
 /** Places in the flat row of an insert. */
 export const I = { id: 0, operation: 1, key: 2, version: 3, priority: 4, dueAt: 5, limitAt: 6, expiresAt: 7, giveUpAt: 8, group: 9, place: 10, state: 11, rev: 12, generation: 13, encryptionKeyId: 14, endedAt: 15, body: 16, input: 17, extra: 18 } as const
@@ -48,9 +48,9 @@ function insertExtra(write: InsertWrite): InsertExtra | null {
 }
 
 export function flattenWrite(into: Flat, write: CallWrite): void {
-  const { call, lease, alerts, control, settleDueAt } = write
-  const extra: WriteExtra | null = (alerts === undefined || alerts.length === 0) && control === undefined && (settleDueAt ?? null) === null
-    ? null : { alerts: alerts ?? [], control: control ?? null, settleDueAt: settleDueAt ?? null }
+  const { call, lease, alerts, controls, settleDueAt } = write
+  const extra: WriteExtra | null = (alerts === undefined || alerts.length === 0) && controls === undefined && (settleDueAt ?? null) === null
+    ? null : { alerts: alerts ?? [], controls: controls ?? [], settleDueAt: settleDueAt ?? null }
   into.push(call.id, write.expectRev, call.operation, call.version, call.priority, claimableAt(call), sweptAt(call), call.expiresAt, call.giveUpAt,
     call.state, call.rev, call.generation, call.encryptionKeyId, call.endedAt, encodeBody(call),
     lease === undefined ? null : lease.worker, lease === undefined ? null : lease.epoch, write.leaseAfter === 'release' ? 1 : 0, write.controlsRev ?? null, write.inputChanged === true ? encodeInput(call) : null, extra)

@@ -37,7 +37,7 @@ export function applyWrite(data: MemoryData, write: CallChange): WriteResult {
   // Redriven: there will be another end to tell of.
   if (wasEnd && !isEnd(row.call.state)) row.settle = null
   raise(data, write.alerts ?? [])
-  if (write.control) applyControl(data, write.control)
+  for (const control of write.controls ?? []) applyControl(data, control)
   if (write.settleDueAt !== undefined && write.settleDueAt !== null) row.settle = { dueAt: write.settleDueAt, tries: 0 }
   place(data, row)
   return { ok: true }
