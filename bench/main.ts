@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
-import { Bench } from './speed/phases.ts'
+import { Bench, SMALL_NURSERY } from './speed/phases.ts'
 import { type Figures, jsonOf, median, tableOf } from './speed/report.ts'
 
 const HELP = `npm run bench -- [options]
@@ -25,19 +25,21 @@ const say = (line: string): void => console.log(line)
 
 async function throughput(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
   for (let round = 1; round <= sizes.rounds; round++) {
-    const rawBefore = await bench.raw(sizes.calls)
+    const rawBefore = (await bench.raw(sizes.calls)).rate
     const submit = await bench.submit(sizes.submits)
     const drain = await bench.drain(sizes.calls)
     const live = await bench.live(sizes.calls)
     const liveInTwo = await bench.liveInTwo(sizes.calls)
-    const raw = (rawBefore + (await bench.raw(sizes.calls))) / 2
+    const raw = (rawBefore + (await bench.raw(sizes.calls)).rate) / 2
     figures.rounds.push({ raw, submit, drain: drain.rate, live, liveInTwo, drainRssMb: drain.rssMb, drainCpuUs: drain.cpuUsPerCall })
     say(`  round ${round} of ${sizes.rounds}: raw ${raw.toFixed(0)}/s, submit ${submit.toFixed(0)}/s, drain ${drain.rate.toFixed(0)}/s (${(drain.rate / raw).toFixed(2)}), live ${live.toFixed(0)}/s (${(live / raw).toFixed(2)}), in two processes ${liveInTwo.toFixed(0)}/s`)
   }
 }
 
 async function latency(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
+  figures.commitMs = await bench.commitMs()
   figures.perform = await bench.perform(sizes.singles)
+  say(`  a bare commit: median ${figures.commitMs.toFixed(3)} ms`)
   say(`  perform: median ${figures.perform.performP50Ms.toFixed(2)} ms, direct ${figures.perform.directP50Ms.toFixed(2)} ms`)
   figures.latency = await bench.latency(sizes.singles)
   figures.latencyInTwo = await bench.latencyInTwo(sizes.singles)
@@ -45,8 +47,11 @@ async function latency(bench: Bench, sizes: Sizes, figures: Figures): Promise<vo
 }
 
 async function backlog(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
-  figures.backlog = { waiting: sizes.waiting, ...(await bench.backlog(sizes.waiting)) }
-  say(`  ${sizes.waiting} waiting: opens in ${figures.backlog.openMs.toFixed(0)} ms, the worker takes up to ${figures.backlog.rssMb.toFixed(0)} MB`)
+  const bare = await bench.raw(4 * sizes.calls)
+  const bareSmall = await bench.raw(4 * sizes.calls, SMALL_NURSERY)
+  figures.backlog = { waiting: sizes.waiting, rawRssMb: bare.rssMb, rawSmallRssMb: bareSmall.rssMb, ...(await bench.backlog(sizes.waiting)) }
+  const { openMs, rssMb, smallRssMb } = figures.backlog
+  say(`  ${sizes.waiting} waiting: opens in ${openMs.toFixed(0)} ms; the worker takes up to ${rssMb.toFixed(0)} MB (a bare client ${bare.rssMb.toFixed(0)}), with a small nursery ${smallRssMb.toFixed(0)} MB (${bareSmall.rssMb.toFixed(0)})`)
 }
 
 async function recovery(bench: Bench, _sizes: Sizes, figures: Figures): Promise<void> {
@@ -57,7 +62,7 @@ async function recovery(bench: Bench, _sizes: Sizes, figures: Figures): Promise<
 
 async function slow(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {
   const commitDelayMs = 2
-  const raw = await bench.raw(sizes.calls)
+  const { rate: raw } = await bench.raw(sizes.calls)
   const submit = await bench.submit(Math.round(sizes.submits / 3), commitDelayMs)
   const drain = await bench.drain(sizes.calls, { commitDelayMs })
   const live = await bench.live(sizes.calls, commitDelayMs)

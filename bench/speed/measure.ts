@@ -1,5 +1,7 @@
 /** The measurements, each run in a fresh process: told by environment which one, answers by one message, leaves. */
+import { rmSync } from 'node:fs'
 import process from 'node:process'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, Steward } from 'steward'
 import { sqlite } from 'steward/sqlite'
@@ -45,7 +47,23 @@ const ascending = (values: readonly number[]): readonly number[] => [...values].
 const MEASUREMENTS: Readonly<Record<string, () => Promise<object>>> = {
   async raw() {
     await each(task.calls, (n) => post(pool, '/charges', chargeOf(n), `raw-${n}`))
-    return { endedAt: nowMs() }
+    return { endedAt: nowMs(), rssMb: process.memoryUsage().rss / 2 ** 20 }
+  },
+
+  /** What the disk and node:sqlite take for a commit of one row, with nothing around it. */
+  async commits() {
+    const db = new DatabaseSync(task.dbPath)
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE bare (seq INTEGER PRIMARY KEY, body TEXT)')
+    const insert = db.prepare('INSERT INTO bare (body) VALUES (?)')
+    const took: number[] = []
+    for (let n = 0; n < task.calls; n++) {
+      const t0 = nowMs()
+      insert.run('x'.repeat(500))
+      took.push(nowMs() - t0)
+    }
+    db.close()
+    rmSync(task.dbPath)
+    return { p50Ms: quantile(ascending(took), 0.5) }
   },
 
   async submit() {

@@ -8,6 +8,8 @@ import { begin, measured, type Running, type Task } from './task.ts'
 
 const FILE = 'measure.ts'
 const IN_FLIGHT = 50
+/** What docs/guides/sizing-a-worker.md advises: most of a busy process is garbage that V8 has not looked at yet. */
+export const SMALL_NURSERY = ['--max-semi-space-size=4'] as const
 
 export type Stats = { readonly firstAt: number; readonly requests: number; readonly inHold: number }
 
@@ -62,11 +64,16 @@ export class Bench {
     }
   }
 
-  /** Calls per second of a bare undici Pool: from the first request the provider sees to the last answer. */
-  async raw(calls: number): Promise<number> {
+  /** Calls per second of a bare undici Pool: from the first request the provider sees to the last answer; and what its process takes. */
+  async raw(calls: number, execArgv: readonly string[] = []): Promise<{ readonly rate: number; readonly rssMb: number }> {
     await this.#ask('reset')
-    const { endedAt } = await measured<{ endedAt: number }>(FILE, this.#task('raw', '', calls))
-    return rate(calls, (await this.#ask('stats')).firstAt, endedAt)
+    const { endedAt, rssMb } = await measured<{ endedAt: number; rssMb: number }>(FILE, this.#task('raw', '', calls), execArgv)
+    return { rate: rate(calls, (await this.#ask('stats')).firstAt, endedAt), rssMb }
+  }
+
+  /** Median milliseconds of a bare commit of one row. */
+  async commitMs(): Promise<number> {
+    return await this.#onStore(async (dbPath) => (await measured<{ p50Ms: number }>(FILE, this.#task('commits', dbPath, 2_000))).p50Ms)
   }
 
   /** One by one from 50 concurrent callers of one process, each awaiting its acknowledgement. */
@@ -133,11 +140,13 @@ export class Bench {
     })
   }
 
-  /** A store with many calls waiting: how long it takes to open, how large a worker gets that works it. */
-  async backlog(calls: number): Promise<{ readonly openMs: number; readonly rssMb: number; readonly sent: number }> {
+  /** A store with many calls waiting: how long it takes to open, how large a worker gets that works it, as it is and with a small nursery. */
+  async backlog(calls: number): Promise<{ readonly openMs: number; readonly rssMb: number; readonly smallRssMb: number }> {
     return await this.#onStore(async (dbPath) => {
       await measured(FILE, this.#task('preload', dbPath, calls))
-      return await measured(FILE, this.#task('backlog', dbPath, calls))
+      const { openMs, rssMb } = await measured<{ openMs: number; rssMb: number }>(FILE, this.#task('backlog', dbPath, calls))
+      const { rssMb: smallRssMb } = await measured<{ rssMb: number }>(FILE, this.#task('backlog', dbPath, calls), SMALL_NURSERY)
+      return { openMs, rssMb, smallRssMb }
     })
   }
 

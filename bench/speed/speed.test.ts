@@ -13,7 +13,10 @@ describe('the figures of the benchmark', () => {
   })
 
   it('say which targets are met and which are not', () => {
-    const table = tableOf({ rounds: [round({ submit: 30_000 })], recoveryMs: 900 })
+    const table = tableOf({ rounds: [round({ submit: 30_000 })], recoveryMs: 900, commitMs: 0.25, latency: { p50Ms: 3, p99Ms: 9 } })
+    expect(table).toMatch(/by this machine's raw +3\.00 × raw.*1\.64× {2}met/)
+    expect(table).toMatch(/at 50\/s, median +3\.00 ms.*NOT MET/)
+    expect(table).toMatch(/by this machine's commits +12\.00 commits.* {2}met/)
     expect(table).toMatch(/submit, one by one.*0\.50× {2}NOT MET/)
     expect(table).toMatch(/drain, one process.*0\.50 × raw.*met/)
     expect(table).toMatch(/recovery of 50 in flight +900 ms .*0\.18× {2}met/)
@@ -27,7 +30,8 @@ describe('the phases of the benchmark, at a small size', () => {
   afterAll(async () => bench.stop())
 
   it('measure a bare pool, and a backlog worked off by a fresh worker', async () => {
-    expect(await bench.raw(200)).toBeGreaterThan(0)
+    expect((await bench.raw(200)).rate).toBeGreaterThan(0)
+    expect(await bench.commitMs()).toBeGreaterThan(0)
     const drained = await bench.drain(200)
     expect(drained.rate).toBeGreaterThan(0)
     expect(drained.rssMb).toBeGreaterThan(20)

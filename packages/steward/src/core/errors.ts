@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   STEWARD_INPUT_UNSERIALISABLE: 'The input holds something that JSON would change or lose.',
   STEWARD_INPUT_TOO_LARGE: 'The input is larger than the limit.',
   STEWARD_OPTION_INVALID: 'An option of a call is out of range or contradicts another.',
+  STEWARD_ENCRYPTION_KEY_MISSING: 'The record is encrypted under a key that this process was not given.',
   STEWARD_SUPERSEDES_REFUSED: 'The call to be superseded may have happened, or is unknown.',
   STEWARD_CALL_NOT_FOUND: 'No such call.',
   STEWARD_ACTION_REFUSED: 'The action is not safe or not possible in the state of the call.',

@@ -44,10 +44,10 @@ export function sealedReason(call: Call): string {
   return `it is sealed with encryption key "${sealedWith(call)}", which this process was not given (or not as it was)`
 }
 
-/** @throws StewardError STEWARD_OPTION_INVALID when this process has no key for what the call holds. */
+/** @throws StewardError STEWARD_ENCRYPTION_KEY_MISSING when this process has no key for what the call holds. */
 export function refuseSealed(call: Call): void {
   if (!isSealed(call)) return
-  throw new StewardError('STEWARD_OPTION_INVALID', `${call.operation} "${call.key}" cannot be read: ${sealedReason(call)}. Nothing was changed or sent. Pass that key in encryption.keys, too.`, { operation: call.operation, key: call.key, callId: call.id, encryptionKeyId: sealedWith(call) })
+  throw new StewardError('STEWARD_ENCRYPTION_KEY_MISSING', `${call.operation} "${call.key}" cannot be read: ${sealedReason(call)}. Nothing was changed or sent. Pass that key in encryption.keys, too.`, { operation: call.operation, key: call.key, callId: call.id, encryptionKeyId: sealedWith(call) })
 }
 
 /** One a day per operation and key: work waits for a process that was given the key. */
