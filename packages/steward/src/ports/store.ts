@@ -171,10 +171,9 @@ export interface Store {
    * Group commit: all writes of a batch in one transaction, each with its own guards and result, in order.
    * Rejects only when the transaction as a whole could not be committed: then nothing of it is stored, unless the
    * error is STEWARD_STORE_UNAVAILABLE with `details.outcome = 'unknown'`.
-   *
-   * `more`: another batch follows in this turn of the event loop. A hint: the commit may wait for it, a moment at most.
    */
-  write(batch: readonly CallWrite[], more?: boolean): Promise<readonly WriteResult[]>
+  write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]>
+  /** The same for new calls. `more`: another batch follows in this turn of the event loop; a hint, for which the commit may wait a moment. */
   insert(batch: readonly InsertWrite[], more?: boolean): Promise<readonly InsertResult[]>
   /**
    * One `CallWrite` whose commit first runs `inTx` in the same transaction. `handler` is the error the handler ended

@@ -1,8 +1,8 @@
 /**
  * From decisions to rows: the one way in which this process writes calls.
  *
- * Decisions of the same turn of the event loop go to the store as one commit (group commit), in batches of a few, so that
- * the store works on the first while the next are still decided. A call whose end the
+ * Decisions of the same turn of the event loop go to the store as one batch (group commit); new calls in batches of a few,
+ * so that the store works on the first while the next are still checked: their callers wait for nothing else. A call whose end the
  * application is told of in the same transaction (`onSettled`) goes by itself.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -41,7 +41,7 @@ export function refuseInsideTx(what: string): void {
   throw new StewardError('STEWARD_INSIDE_TRANSACTION', `onSettled of ${call.operation} "${call.key}" called ${what}, which would wait for the transaction that the handler is part of. Nothing was stored or sent by it. Use tx for tables of the application, and start follow-up calls from what it writes there.`, { operation: call.operation, key: call.key })
 }
 
-/** So many are handed to the store before the turn of the event loop is over. Measured: fewer cost more in messages, more leave the store idle. */
+/** So many new calls are handed to the store before the turn of the event loop is over. Measured: fewer cost more in messages, more leave the store idle. */
 const BATCH = 12
 
 /** First wait before a failing handler is called again. */
@@ -88,7 +88,6 @@ export class Recorder {
       ...(tells ? { settleDueAt: this.#store.now() } : {}),
     }
     if (tells) return void this.#recordSettling(write, registered, done)
-    if (this.#writes.length >= BATCH) this.#flushWrites(true)
     this.#writes.push({ write, done })
     this.#schedule()
   }
@@ -113,7 +112,7 @@ export class Recorder {
     this.#system.soon(() => {
       this.#scheduled = false
       this.#flushInserts(false)
-      this.#flushWrites(false)
+      this.#flushWrites()
     })
   }
 
@@ -127,11 +126,11 @@ export class Recorder {
     )
   }
 
-  #flushWrites(more: boolean): void {
+  #flushWrites(): void {
     const writes = this.#writes
     if (writes.length === 0) return
     this.#writes = []
-    this.#store.write(writes.map((one) => one.write), more).then(
+    this.#store.write(writes.map((one) => one.write)).then(
       (results) => writes.forEach((one, i) => this.#told(one, results[i] as WriteResult)),
       (error: unknown) => writes.forEach((one) => this.#say(one, { ok: false, why: 'store', error: asError(error) })),
     )

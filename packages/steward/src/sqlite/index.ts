@@ -101,9 +101,9 @@ class SqliteStore implements Store {
     return this.#clock.now()
   }
 
-  async write(batch: readonly CallWrite[], more = false): Promise<readonly WriteResult[]> {
+  async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
     if (batch.length === 0) return []
-    return this.#results<WriteResult>(batch.length, await this.#open().write(batch, more))
+    return this.#results<WriteResult>(batch.length, await this.#open().write(batch))
   }
 
   async insert(batch: readonly InsertWrite[], more = false): Promise<readonly InsertResult[]> {

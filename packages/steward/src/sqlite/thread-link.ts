@@ -50,7 +50,7 @@ export class ThreadLink {
   #writeWaiting: Waiting[] = []
   #requests: { what: string; with: unknown }[] = []
   #requestWaiting: Waiting[] = []
-  /** More of what was just asked is being prepared. */
+  /** More inserts are being prepared. */
   #more = false
   #flushQueued = false
 
@@ -90,7 +90,7 @@ export class ThreadLink {
     return this.#wait(this.#insertWaiting).then(rowsOf)
   }
 
-  write(batch: readonly CallWrite[], more: boolean): Promise<readonly RowAnswer[]> {
+  write(batch: readonly CallWrite[]): Promise<readonly RowAnswer[]> {
     const from = this.#writes.length
     try {
       for (const write of batch) flattenWrite(this.#writes, write)
@@ -99,7 +99,6 @@ export class ThreadLink {
       throw error
     }
     this.#writeSizes.push(batch.length)
-    this.#more = more
     return this.#wait(this.#writeWaiting).then(rowsOf)
   }
 
