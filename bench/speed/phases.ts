@@ -9,7 +9,7 @@ import { begin, measured, type Running, type Task } from './task.ts'
 const FILE = 'measure.ts'
 const IN_FLIGHT = 50
 /** What docs/guides/sizing-a-worker.md advises: most of a busy process is garbage that V8 has not looked at yet. */
-export const SMALL_NURSERY = ['--max-semi-space-size=4'] as const
+export const SMALL_NURSERY = ['--max-semi-space-size=2'] as const
 
 export type Stats = { readonly firstAt: number; readonly requests: number; readonly inHold: number }
 

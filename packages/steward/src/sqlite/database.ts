@@ -19,7 +19,7 @@ const DIALECT: Dialect = { whole: 'INTEGER', serial: 'INTEGER PRIMARY KEY', tabl
 const BUSY_STEP_MS = 4
 /** Pages the log may hold before a commit moves them into the database: 32 MB. More saves writing hot pages twice; less makes recovery after a crash shorter (about 0.1 s as it is). */
 const LOG_PAGES = 8_000
-const CACHE_KIB = 16_000
+const CACHE_KIB = 8_000
 
 export function openDatabase(data: ThreadData): DatabaseSync {
   checkLocation(data.path)

@@ -14,7 +14,7 @@ import type { Ended, SettleRequest } from './settling-thread.ts'
 const MESSAGES_UNDER_WAY = 8
 
 /** The thread's garbage is young and small: a larger nursery would only stay resident. */
-const YOUNG_MB = 8
+const YOUNG_MB = 4
 
 type Waiting = { readonly resolve: (answer: Exclude<Answer, { refusal: Refusal }>) => void; readonly reject: (error: Error) => void }
 type Under = { readonly waiting: readonly Waiting[] }
