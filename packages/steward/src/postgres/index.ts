@@ -197,7 +197,7 @@ class PostgresStore implements Store {
   async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
     const { writes, hints } = this.#open()
     const results = await this.#marking(writes.add(batch))
-    if (batch.some((write) => write.call.dueAt === null || write.leaseAfter === 'release')) hints.committed()
+    if (batch.some((write) => write.call.state !== 'running')) hints.committed()
     return results
   }
   async insert(batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
