@@ -132,6 +132,8 @@ export type ClientRequest = {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Json
   readonly signal?: AbortSignal
+  /** Sent by a client that the wire witness cannot see: own sockets, gRPC, native code. */
+  readonly isUnseen?: boolean
 }
 export type ClientAnswer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Json }
 
