@@ -69,5 +69,8 @@ export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
 
+/** That long, or as long as the operation's calls have time for. */
+export const within = ({ policy }: Stage, ms: number): number => Math.min(ms, Math.floor(policy.giveUpAfterMs / 3))
+
 /** Keys `o1`, `o2`, … */
 export const keys = (count: number, prefix = 'o'): readonly string[] => Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`)
