@@ -37,7 +37,7 @@ async function work(): Promise<void> {
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
     const verdict = await judge(name)
     verdicts.push(verdict)
-    if (name === 'none') console.error(verdict.caught ? 'the hunt finds something without a bug' : 'without a bug nothing is found')
+    if (name === 'none') console.error(verdict.caught ? `without a bug the hunt finds: ${verdict.caught.scenario}: ${verdict.caught.what}` : 'without a bug nothing is found')
     else console.error(`${verdict.caught ? 'caught ' : 'ESCAPED'} ${name}: ${verdict.caught ? `${verdict.caught.scenario}: ${verdict.caught.what}`.slice(0, 300) : 'nothing found'}`)
   }
 }
