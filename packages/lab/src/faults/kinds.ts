@@ -185,6 +185,7 @@ const PROVIDERS: readonly FaultKind[] = [
   striking('gate.refuses', 'provider.gate', 'A filter in front refuses the request as malformed: nothing was looked at, keys included.', 'arrive', () => answer(422)),
   striking('gate.reset', 'provider.gate', 'The connection is cut at the gate: nothing was looked at, and nobody can know.', 'arrive', () => ({ do: 'reset' }), { times: 2 }),
   { ...striking('keys.forgotten', 'provider.keys', 'The provider has forgotten a key it promised to remember.', 'arrive', () => ({ do: 'forget_key' })), beyondContract: true },
+  { ...acting('keys.store-lost', 'provider.keys', 'A failover at the provider forgets every key.', null, (hands, fault) => hands.forgetKeys(fault.where)), beyondContract: true },
   striking('keys.in-flight', 'provider.keys', 'The first request is still running when the second comes.', 'work', (parameters) => ({ do: 'slow', ms: msOf(parameters, 25 * SECOND) }), { times: 2 }),
   striking('provider.error-before', 'provider.before_effect', 'An internal error before anything happened.', 'work', () => ({ do: 'error', effect: false, status: 500 }), { times: 2 }),
   striking('provider.declines', 'provider.before_effect', 'The card is declined.', 'work', () => ({ do: 'decline' })),
