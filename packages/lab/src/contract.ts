@@ -105,6 +105,8 @@ export type Intent = {
   /** The message the caller was refused with. */
   readonly refused: string | null
   readonly group: string | null
+  /** The key whose purpose it takes. */
+  readonly supersedes?: string | null
 }
 
 /** What the strategy itself believes about an intent: the end that its users act on. */

@@ -33,9 +33,11 @@ export interface Hands {
   alertsFail(forMs: number): void
   /** A caller asks for an intent it has asked for already; `otherAmount`: with another input. */
   resubmit(otherAmount: boolean): void
+  /** A caller submits a new key for the purpose of an intent, which is to replace it. */
+  supersede(): void
   /** What the provider knows of some open or ended intent, told by webhook. */
   webhook(options: { readonly repeat: number; readonly spreadMs: number; readonly stale: boolean }): void
-  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now', forMs: number): void
+  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts', forMs: number): void
 }
 
 export type FaultKind = {
@@ -87,6 +89,7 @@ const answer = (status: number, headers: Readonly<Record<string, string>> = {}, 
 const CALLERS: readonly FaultKind[] = [
   acting('caller.submits-twice', 'caller.submit', 'A caller submits the same intent again, through another process.', null, (hands) => hands.resubmit(false)),
   acting('caller.reuses-key', 'caller.submit', 'A caller submits another amount under a key that is taken.', null, (hands) => hands.resubmit(true)),
+  acting('caller.supersedes', 'caller.submit', 'A caller gives up on an intent, rightly or not, and submits a new key in its place.', null, (hands) => hands.supersede()),
   striking('caller.dies-after-submit', 'caller.submit', 'The process dies once the call is stored, before the caller is told.', 'store', () => ({ do: 'kill', when: 'after' }), { moves: ['submit'] }),
   striking('caller.submit-answer-lost', 'caller.submit', 'The answer to an insert that was stored is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['submit'], times: 2 }),
   striking('caller.submit-unstored', 'caller.submit', 'The answer to an insert that was not stored is lost.', 'store', () => ({ do: 'lose_answer', stored: false }), { moves: ['submit'], times: 2 }),
@@ -213,6 +216,7 @@ const PEOPLE: readonly FaultKind[] = [
   acting('operator.pauses', 'operator', 'Somebody pauses a provider, and resumes it.', 2 * MINUTE, (hands, fault) => hands.operate('pause_and_resume', fault.forMs ?? 2 * MINUTE)),
   acting('operator.cancels', 'operator', 'Somebody cancels a call that may be in flight.', null, (hands) => hands.operate('cancel', 0)),
   acting('operator.retries-now', 'operator', 'Somebody presses retry.', null, (hands) => hands.operate('retry_now', 0)),
+  acting('operator.settles', 'operator', "Somebody looks at the provider and settles what has been in doubt for a while.", null, (hands) => hands.operate('settle_doubts', 0)),
   acting('operator.alert-route-down', 'operator', 'Alerts cannot be delivered for a while.', 5 * MINUTE, (hands, fault) => hands.alertsFail(fault.forMs ?? 5 * MINUTE)),
 ]
 

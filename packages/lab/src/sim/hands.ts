@@ -7,6 +7,8 @@ import type { OpenIntent, SimWorld } from './world.ts'
 const WHO = { by: 'ana@example.com', why: 'the lab asked for it' }
 /** What the world does by itself is done this often, when it did not work at first. */
 const AGAIN_MS = 5_000
+/** A person looks at the provider when the last request is surely over: its timeout, and what the network and the provider may add. */
+const LOOKS_AFTER_MS = 600_000
 
 export class WorldHands implements Hands {
   readonly random: Random
@@ -74,6 +76,14 @@ export class WorldHands implements Hands {
     this.#world.resubmit(intent, input, this.#world.pickProcess(this.random) ?? intent.process, otherAmount)
   }
 
+  supersede(): void {
+    const intent = this.#someIntent()
+    if (intent === null || intent.acknowledgedAt === null || (intent.supersedes ?? null) !== null) return
+    const key = `${intent.key}_again`
+    if (this.#world.openIntents.some((one) => one.operation === intent.operation && one.key === key)) return
+    this.#world.submitNow(intent.operation, { key, input: { ...(intent.input as object), orderId: key }, supersedes: intent.key }, this.#world.pickProcess(this.random) ?? undefined)
+  }
+
   webhook(options: { readonly repeat: number; readonly spreadMs: number; readonly stale: boolean }): void {
     const intent = this.#someIntent()
     if (intent === null) return
@@ -85,8 +95,9 @@ export class WorldHands implements Hands {
     if (options.stale) this.#world.webhook({ operation, key, says: 'refuted', eventAt: intent.askedAt - 1, afterMs: between(this.random, 0, 60_000) })
   }
 
-  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now', forMs: number): void {
+  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts', forMs: number): void {
     const world = this.#world
+    if (what === 'settle_doubts') return void this.#asking(() => this.#settleDoubts())
     const intent = this.#someIntent()
     if (intent === null) return
     const { operation, key, provider } = intent
@@ -101,6 +112,18 @@ export class WorldHands implements Hands {
     if (what === 'retry_now') return void this.#asking(() => this.#steward()?.retryNow(operation, key, WHO))
     for (let press = 0; press < 2; press++) {
       this.later(press * between(this.random, 0, 2_000), () => void this.#asking(() => this.#steward()?.redriveMany({ operation }, WHO)))
+    }
+  }
+
+  /** As a person would: waits until nothing can be on its way any more, looks at the provider's own books, and says what they say. */
+  async #settleDoubts(): Promise<void> {
+    const steward = this.#steward()
+    for (const call of (await steward?.list({ states: ['in_doubt'], limit: 50 })) ?? []) {
+      const provider = this.#world.operations.find(({ name }) => name === call.operation)?.provider ?? ''
+      const begunAt = call.story.findLast((entry) => entry.what === 'begun')?.at ?? 0
+      if (this.#world.now + this.#world.databaseSkewMs < begunAt + LOOKS_AFTER_MS) continue
+      const happened = (this.#world.models.get(provider)?.effectsOf(call.key).length ?? 0) > 0
+      await steward?.settle(call.operation, call.key, { ...WHO, outcome: happened ? 'happened' : pick(this.random, ['send_again', 'stop'] as const) })
     }
   }
 

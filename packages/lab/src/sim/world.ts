@@ -85,6 +85,8 @@ export class SimWorld implements World {
   readonly toldOutcomes: Told[] = []
   /** Intents under whose key another input was taken: there must be none. */
   readonly keysReused: Intent[] = []
+  /** Outcomes that were told to a caller and were not true then: there must be none. */
+  readonly untrueOutcomes: { readonly operation: string; readonly key: string; readonly what: string }[] = []
   readonly hands: WorldHands
   readonly operations: readonly Operation[]
   /** Shifts of the database's clock, handlers that throw, alerts that cannot be delivered, a database that is down: until when. */
@@ -365,14 +367,14 @@ export class SimWorld implements World {
   }
 
   /** Submits without waiting for the answer; what becomes of it is on the intent. */
-  submitNow(name: string, options: SubmitOptions<Json>, process?: string): OpenIntent {
+  submitNow(name: string, options: SubmitOptions<Json>, process?: string, how: 'submit' | 'perform' = 'submit'): OpenIntent {
     const where = process ?? this.processes.find((one) => this.running.get(one)?.sim.state === 'alive') ?? ''
     const running = this.running.get(where)
     const operation = running?.operations.find((one) => one.name === name) ?? this.operations.find((one) => one.name === name)
     if (!operation) throw new Error(`no operation is called "${name}". Known are: ${this.operations.map((one) => one.name).join(', ')}`)
     const intent: OpenIntent = {
       operation: name, key: options.key, input: options.input, provider: operation.provider ?? operation.idempotency.provider ?? name, process: where,
-      askedAt: this.now, acknowledgedAt: null, refused: null, group: options.group ?? null,
+      askedAt: this.now, acknowledgedAt: null, refused: null, group: options.group ?? null, supersedes: options.supersedes ?? null,
     }
     this.openIntents.push(intent)
     this.say(`${where} submit ${name}/${options.key}`)
@@ -380,12 +382,21 @@ export class SimWorld implements World {
       intent.refused = 'no process is there to take it'
       return intent
     }
-    const submitted: Promise<unknown> = running.carrier ? running.carrier.submit(name, options) : (running.steward as Steward).submit(operation, options)
+    const submitted: Promise<unknown> = running.carrier ? running.carrier.submit(name, options) : how === 'perform' ? this.#perform(running, operation, options) : (running.steward as Steward).submit(operation, options)
     submitted.then(
-      () => { if (running.sim.state === 'alive') intent.acknowledgedAt = this.now },
+      () => { if (running.sim.state === 'alive') intent.acknowledgedAt ??= this.now },
       (error: unknown) => { intent.refused = error instanceof Error ? error.message : String(error) },
     )
     return intent
+  }
+
+  /** A direct call. What it is told must be true at that moment, as far as it says anything. */
+  async #perform(running: Running, operation: Operation, options: SubmitOptions<Json>): Promise<void> {
+    const { runAt: _later, ...now } = options
+    const outcome = await (running.steward as Steward).perform(operation, { ...now, wait: '3s' })
+    const effects = this.models.get(operation.provider ?? '')?.effectsOf(options.key).length ?? 0
+    const isTrue = outcome.effect === 'happened' ? effects > 0 : outcome.effect !== 'did_not_happen' || !outcome.ended || effects === 0
+    if (!isTrue && running.sim.state === 'alive') this.untrueOutcomes.push({ operation: operation.name, key: options.key, what: `perform was told ${outcome.state} (${outcome.effect}); the ledger has ${effects} effects` })
   }
 
   /** The same intent again, or another input under its key, which must be refused. */
