@@ -2,7 +2,8 @@
 import type { Hands } from '../faults/kinds.ts'
 import type { Rule } from '../faults/board.ts'
 import { between, pick, type Random } from './random.ts'
-import type { OpenIntent, SimWorld } from './world.ts'
+import type { OpenIntent } from './callers.ts'
+import type { SimWorld } from './world.ts'
 
 const WHO = { by: 'ana@example.com', why: 'the lab asked for it' }
 /** What the world does by itself is done this often, when it did not work at first. */
@@ -73,14 +74,14 @@ export class WorldHands implements Hands {
     // Before the first is on record, either input may be the one that takes the key.
     if (intent === null || (otherAmount && intent.acknowledgedAt === null)) return
     const input = otherAmount ? { ...(intent.input as object), amount: between(this.random, 1, 99_999) } : intent.input
-    this.#world.resubmit(intent, input, this.#world.pickProcess(this.random) ?? intent.process, otherAmount)
+    this.#world.callers.submitAgain(intent, input, this.#world.pickProcess(this.random) ?? intent.process, otherAmount)
   }
 
   supersede(): void {
     const intent = this.#someIntent()
     if (intent === null || intent.acknowledgedAt === null || (intent.supersedes ?? null) !== null) return
     const key = `${intent.key}_again`
-    if (this.#world.openIntents.some((one) => one.operation === intent.operation && one.key === key)) return
+    if (this.#world.intents.some((one) => one.operation === intent.operation && one.key === key)) return
     this.#world.submitNow(intent.operation, { key, input: { ...(intent.input as object), orderId: key }, supersedes: intent.key }, this.#world.pickProcess(this.random) ?? undefined)
   }
 
@@ -152,7 +153,7 @@ export class WorldHands implements Hands {
   }
 
   #someIntent(): OpenIntent | null {
-    const { openIntents } = this.#world
-    return openIntents.length === 0 ? null : pick(this.random, openIntents.slice(-200))
+    const { intents } = this.#world.callers
+    return intents.length === 0 ? null : pick(this.random, intents.slice(-200))
   }
 }

@@ -12,9 +12,11 @@ import type { Mischief } from '../faults/steps.ts'
 import { ALL_CONTRACTS, type ProviderContract } from '../providers/contract.ts'
 import { type Later, ProviderModel } from '../providers/model.ts'
 import { standardOperations } from '../workload/operations.ts'
+import { Callers, type OpenIntent } from './callers.ts'
 import { type Database, MemoryDatabase, SqliteDatabase } from './database.ts'
 import { WorldHands } from './hands.ts'
 import { clientOf } from './network.ts'
+import { carryOut } from './operators.ts'
 import { SimProcess } from './process.ts'
 import { between, pick, type Random, seeded, seedOf } from './random.ts'
 import { Scheduler } from './scheduler.ts'
@@ -55,8 +57,6 @@ export type Running = {
   carrier: Carrier | null
 }
 
-export type OpenIntent = { -readonly [K in keyof Intent]: Intent[K] }
-
 /** Where all worlds begin: a Monday morning. */
 const BEGIN_AT = Date.UTC(2026, 0, 5, 8)
 const HOUR = 3_600_000
@@ -80,13 +80,9 @@ export class SimWorld implements World {
   readonly database: Database
   readonly models = new Map<string, ProviderModel>()
   readonly running = new Map<string, Running>()
-  readonly openIntents: OpenIntent[] = []
+  readonly callers: Callers
   readonly toldAlerts: ToldAlert[] = []
   readonly toldOutcomes: Told[] = []
-  /** Intents under whose key another input was taken: there must be none. */
-  readonly keysReused: Intent[] = []
-  /** Outcomes that were told to a caller and were not true then: there must be none. */
-  readonly untrueOutcomes: { readonly operation: string; readonly key: string; readonly what: string }[] = []
   readonly hands: WorldHands
   readonly operations: readonly Operation[]
   /** Shifts of the database's clock, handlers that throw, alerts that cannot be delivered, a database that is down: until when. */
@@ -129,6 +125,7 @@ export class SimWorld implements World {
     this.#sources = options.operations ?? standardOperations()
     const unsent = () => Promise.reject(new Error('operations of the world itself are not for sending'))
     this.operations = this.#sources.map((source) => source({ request: unsent, connect: unsent }))
+    this.callers = new Callers(this)
     this.hands = new WorldHands(this, stream('hands'))
   }
 
@@ -184,7 +181,7 @@ export class SimWorld implements World {
   // ── what others see ───────────────────────────────────────────────────────────────────────────────────────────────
 
   get providers(): ReadonlyMap<string, ProviderView> { return this.models }
-  get intents(): readonly Intent[] { return this.openIntents }
+  get intents(): readonly Intent[] { return this.callers.intents }
   get alerts(): readonly ToldAlert[] { return this.toldAlerts }
   get told(): readonly Told[] { return this.toldOutcomes }
   get faults(): readonly InjectedFault[] { return this.board.injected }
@@ -367,48 +364,8 @@ export class SimWorld implements World {
   }
 
   /** Submits without waiting for the answer; what becomes of it is on the intent. */
-  submitNow(name: string, options: SubmitOptions<Json>, process?: string, how: 'submit' | 'perform' = 'submit'): OpenIntent {
-    const where = process ?? this.processes.find((one) => this.running.get(one)?.sim.state === 'alive') ?? ''
-    const running = this.running.get(where)
-    const operation = running?.operations.find((one) => one.name === name) ?? this.operations.find((one) => one.name === name)
-    if (!operation) throw new Error(`no operation is called "${name}". Known are: ${this.operations.map((one) => one.name).join(', ')}`)
-    const intent: OpenIntent = {
-      operation: name, key: options.key, input: options.input, provider: operation.provider ?? operation.idempotency.provider ?? name, process: where,
-      askedAt: this.now, acknowledgedAt: null, refused: null, group: options.group ?? null, supersedes: options.supersedes ?? null,
-    }
-    this.openIntents.push(intent)
-    this.say(`${where} submit ${name}/${options.key}`)
-    if (!running || running.sim.state !== 'alive' || (running.steward === null && running.carrier === null)) {
-      intent.refused = 'no process is there to take it'
-      return intent
-    }
-    const submitted: Promise<unknown> = running.carrier ? running.carrier.submit(name, options) : how === 'perform' ? this.#perform(running, operation, options) : (running.steward as Steward).submit(operation, options)
-    submitted.then(
-      () => { if (running.sim.state === 'alive') intent.acknowledgedAt ??= this.now },
-      (error: unknown) => { intent.refused = error instanceof Error ? error.message : String(error) },
-    )
-    return intent
-  }
-
-  /** A direct call. What it is told must be true at that moment, as far as it says anything. */
-  async #perform(running: Running, operation: Operation, options: SubmitOptions<Json>): Promise<void> {
-    const { runAt: _later, ...now } = options
-    const outcome = await (running.steward as Steward).perform(operation, { ...now, wait: '3s' })
-    const effects = this.models.get(operation.provider ?? '')?.effectsOf(options.key).length ?? 0
-    const isTrue = outcome.effect === 'happened' ? effects > 0 : outcome.effect !== 'did_not_happen' || !outcome.ended || effects === 0
-    if (!isTrue && running.sim.state === 'alive') this.untrueOutcomes.push({ operation: operation.name, key: options.key, what: `perform was told ${outcome.state} (${outcome.effect}); the ledger has ${effects} effects` })
-  }
-
-  /** The same intent again, or another input under its key, which must be refused. */
-  resubmit(intent: OpenIntent, input: Json, process: string, isOther: boolean): void {
-    const running = this.running.get(process)
-    const operation = running?.operations.find((one) => one.name === intent.operation)
-    if (!running?.steward || running.sim.state !== 'alive' || !operation) return
-    this.say(`${process} submit again ${intent.operation}/${intent.key}${isOther ? ' with another input' : ''}`)
-    running.steward.submit(operation, { key: intent.key, input }).then(
-      () => { if (isOther && intent.acknowledgedAt !== null) this.keysReused.push(intent) },
-      () => undefined,
-    )
+  submitNow(operation: string, options: SubmitOptions<Json>, process?: string, how: 'submit' | 'perform' = 'submit'): OpenIntent {
+    return this.callers.submit(operation, options, process, how)
   }
 
   inject(fault: Fault): void {
@@ -455,7 +412,7 @@ export class SimWorld implements World {
     if (name === undefined) return 'no process is alive'
     this.say(`operator ${action.do}`)
     try {
-      await this.ask(() => act(this.process(name), action))
+      await this.ask(() => carryOut(this.process(name), action))
       return null
     } catch (error) {
       return error instanceof Error ? error.message : String(error)
@@ -478,19 +435,6 @@ export class SimWorld implements World {
     await this.#observer?.close()
     await this.scheduler.rest()
     this.database.close()
-  }
-}
-
-async function act(steward: StewardApi, action: OperatorAction): Promise<unknown> {
-  const who = { by: action.by, why: action.why }
-  switch (action.do) {
-    case 'settle': return await steward.settle(action.operation, action.key, { ...who, outcome: action.outcome })
-    case 'cancel': return await steward.cancel(action.operation, action.key, who)
-    case 'retry_now': return await steward.retryNow(action.operation, action.key, who)
-    case 'redrive': return await steward.redrive(action.operation, action.key, who)
-    case 'redrive_many': return await steward.redriveMany({ operation: action.operation }, who)
-    case 'pause': return await steward.pause(action.scope, who)
-    case 'resume': return await steward.resume(action.scope, who)
   }
 }
 

@@ -6,7 +6,8 @@
  */
 import { auditWorld, type Rule, surplusEffects } from '../auditor/index.ts'
 import type { RunResult, Violation } from '../contract.ts'
-import { createWorld, type OpenIntent, type SimOptions, type SimWorld } from '../sim/world.ts'
+import type { OpenIntent } from '../sim/callers.ts'
+import { createWorld, type SimOptions, type SimWorld } from '../sim/world.ts'
 import { excuses, unexplained } from './excuses.ts'
 import { standardOperations } from './operations.ts'
 import { type Plan, type PlanOptions, planOf, type PlannedCall } from './plan.ts'
@@ -101,8 +102,8 @@ async function rest(world: SimWorld, { lookMs, lastMs }: Pace): Promise<void> {
 
 /** What the auditor cannot see from its side: other inputs under a key, outcomes told to callers, and purposes that were taken over. */
 function promised(world: SimWorld): readonly Violation[] {
-  const reused = world.keysReused.map(({ operation, key }) => ({ rule: 'one-key', operation, key, what: 'another input was taken under its key' }))
-  const untrue = world.untrueOutcomes.map((one) => ({ rule: 'true-outcome', ...one }))
+  const reused = world.callers.keysReused.map(({ operation, key }) => ({ rule: 'one-key', operation, key, what: 'another input was taken under its key' }))
+  const untrue = world.callers.untrueOutcomes.map((one) => ({ rule: 'true-outcome', ...one }))
   const twice = world.intents.filter(({ supersedes, acknowledgedAt }) => supersedes != null && acknowledgedAt !== null).flatMap(({ operation, key, provider, supersedes }) => {
     const effects = [supersedes ?? '', key].map((one) => world.models.get(provider)?.effectsOf(one).length ?? 0)
     return effects.every((count) => count > 0) ? [{ rule: 'one-purpose', operation, key, what: `it replaced "${supersedes}", and both happened` }] : []
