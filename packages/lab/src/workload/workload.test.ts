@@ -36,6 +36,17 @@ describe('the standard workload', () => {
     expect(new Set(FAULT_KINDS.filter(({ kind }) => STANDARD_KINDS.includes(kind)).map(({ point }) => point)).size).toBeGreaterThanOrEqual(20)
   })
 
+  it('has no effect twice under keys, whatever the database lost: they are derived', async () => {
+    for (const seed of [1, 2, 3]) {
+      const { safety, liveness, figures } = await runWorkload({ seed, calls: 60, operations: ['stripeV1', 'stripeV2', 'adyenPayments', 'ietfDraftApi'], kinds: ['db.loses-commits', 'net.answer-lost', 'worker.dies', 'provider.error-before'] })
+      const rules = new Set([...safety, ...liveness].map(({ rule }) => rule))
+      expect(figures.doubled, again(seed)).toBe(0)
+      // What was acknowledged and then lost is nowhere: the database's promise was broken, not Steward's.
+      expect([...rules].filter((rule) => rule !== 'kept' && rule !== 'begun-before-sent'), again(seed)).toEqual([])
+      expect(rules.has('kept')).toBe(true)
+    }
+  })
+
   it('finds the second effect of a provider that forgets a key', async () => {
     const world = await createWorld({ seed: 1, operations: [STANDARD.stripeV1()] })
     world.inject(fault('net.answer-lost', { parameters: { times: 1 } }))
