@@ -37,7 +37,7 @@ export interface Hands {
   supersede(): void
   /** What the provider knows of some open or ended intent, told by webhook. */
   webhook(options: { readonly repeat: number; readonly spreadMs: number; readonly stale: boolean }): void
-  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts', forMs: number): void
+  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts' | 'settle_wrongly', forMs: number): void
 }
 
 export type FaultKind = {
@@ -217,6 +217,7 @@ const PEOPLE: readonly FaultKind[] = [
   acting('operator.cancels', 'operator', 'Somebody cancels a call that may be in flight.', null, (hands) => hands.operate('cancel', 0)),
   acting('operator.retries-now', 'operator', 'Somebody presses retry.', null, (hands) => hands.operate('retry_now', 0)),
   acting('operator.settles', 'operator', "Somebody looks at the provider and settles what has been in doubt for a while.", null, (hands) => hands.operate('settle_doubts', 0)),
+  { ...acting('operator.settles-wrongly', 'operator', 'Somebody settles what is in doubt, and is wrong each time.', null, (hands) => hands.operate('settle_wrongly', 0)), beyondContract: true },
   acting('operator.alert-route-down', 'operator', 'Alerts cannot be delivered for a while.', 5 * MINUTE, (hands, fault) => hands.alertsFail(fault.forMs ?? 5 * MINUTE)),
 ]
 

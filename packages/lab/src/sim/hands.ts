@@ -96,9 +96,9 @@ export class WorldHands implements Hands {
     if (options.stale) this.#world.webhook({ operation, key, says: 'refuted', eventAt: intent.askedAt - 1, afterMs: between(this.random, 0, 60_000) })
   }
 
-  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts', forMs: number): void {
+  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts' | 'settle_wrongly', forMs: number): void {
     const world = this.#world
-    if (what === 'settle_doubts') return void this.#asking(() => this.#settleDoubts())
+    if (what === 'settle_doubts' || what === 'settle_wrongly') return void this.#asking(() => this.#settleDoubts(what === 'settle_doubts'))
     const intent = this.#someIntent()
     if (intent === null) return
     const { operation, key, provider } = intent
@@ -117,14 +117,14 @@ export class WorldHands implements Hands {
   }
 
   /** As a person would: waits until nothing can be on its way any more, looks at the provider's own books, and says what they say. */
-  async #settleDoubts(): Promise<void> {
+  async #settleDoubts(rightly: boolean): Promise<void> {
     const steward = this.#steward()
     for (const call of (await steward?.list({ states: ['in_doubt'], limit: 50 })) ?? []) {
       const provider = this.#world.operations.find(({ name }) => name === call.operation)?.provider ?? ''
       const begunAt = call.story.findLast((entry) => entry.what === 'begun')?.at ?? 0
       if (this.#world.now + this.#world.databaseSkewMs < begunAt + LOOKS_AFTER_MS) continue
-      const happened = (this.#world.models.get(provider)?.effectsOf(call.key).length ?? 0) > 0
-      await steward?.settle(call.operation, call.key, { ...WHO, outcome: happened ? 'happened' : pick(this.random, ['send_again', 'stop'] as const) })
+      const happened = (this.#world.models.get(provider)?.effectsOf(call.key).length ?? 0) > 0 === rightly
+      await steward?.settle(call.operation, call.key, { ...WHO, outcome: happened ? 'happened' : rightly ? pick(this.random, ['send_again', 'stop'] as const) : 'stop' })
     }
   }
 
