@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { exhaust } from './exhaust.ts'
 import { runOneCall } from './one-call.ts'
-import { actsAt } from './steps.ts'
+import { actsAt, ENTRIES } from './steps.ts'
 import { SUBJECTS } from './subjects.ts'
 
-const cases = SUBJECTS.flatMap((subject) => (['direct', 'queued'] as const).map((entry) => [subject.name, entry, subject] as const))
+const cases = SUBJECTS.flatMap((subject) => ENTRIES.map((entry) => [subject.name, entry, subject] as const))
 
 describe('every single fault at every step of one call', () => {
   it.each(cases)('leaves the contract standing: %s, %s', async (_name, entry, subject) => {

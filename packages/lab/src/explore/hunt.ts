@@ -5,6 +5,7 @@ import type { Scenario } from '../scenarios/scenario.ts'
 import { STANDARD } from '../workload/operations.ts'
 import { runWorkload } from '../workload/run.ts'
 import { exhaust } from './exhaust.ts'
+import { ENTRIES } from './steps.ts'
 import { SUBJECTS } from './subjects.ts'
 
 /** Which scenario found something, and what. */
@@ -40,7 +41,7 @@ async function huntScenarios(which: (scenario: Scenario) => boolean): Promise<Ca
 
 async function huntSingles(): Promise<Catch | null> {
   for (const subject of SUBJECTS) {
-    for (const entry of ['queued', 'direct'] as const) {
+    for (const entry of ENTRIES) {
       const { failures } = await exhaust(subject, entry, { pairs: false, stopAtFirst: true })
       const [failure] = failures
       if (failure) return { scenario: `one call, ${subject.name}, ${entry}: ${failure.faults.join(' + ') || 'no fault'}`, what: told(failure.violations) }

@@ -17,14 +17,14 @@ const LATE_MS = 3 * SECOND
 /** The longest a call may take with two faults: given up after ten minutes, asked about for five more. */
 const PATIENCE_MS = 20 * 60 * SECOND
 
-export async function runOneCall(subject: Subject, plan: readonly Planned[], options: { readonly keepTrace?: boolean; readonly seed?: number; /** `direct`: submitted in a worker, which sends at once. `queued`: in a process that only submits. */ readonly entry?: Entry } = {}): Promise<OneCall> {
+export async function runOneCall(subject: Subject, plan: readonly Planned[], options: { readonly keepTrace?: boolean; readonly seed?: number; readonly entry?: Entry } = {}): Promise<OneCall> {
   const planner = new Planner(plan)
   const world = await createWorld({ seed: options.seed ?? 1, mischief: planner, operations: [subject.source], contracts: [subject.contract], workers: 2, lease: '4s', pooled: false, storeLatencyMs: 1, lateMs: LATE_MS, keepTrace: options.keepTrace ?? false })
   try {
     planner.isClaimable = () => claimable(world)
     planner.beside = (what) => beside(world, what)
     const entry = options.entry ?? 'direct'
-    if (entry === 'queued') await world.spawn('web', { works: false })
+    if (entry !== 'direct') await world.spawn('web', { works: false })
     await call(world, entry)
     await rest(world)
     const twice = plan.some(({ act }) => act.do === 'twice')
@@ -58,7 +58,7 @@ async function call(world: SimWorld, entry: Entry): Promise<void> {
   if (operation === undefined) throw new Error('a subject has one operation')
   await world.advance(1_500)
   const options = { key: KEY, input: { orderId: KEY, amount: 4_200 } }
-  const first = world.submitNow(operation.name, options, entry === 'queued' ? 'web' : 'a')
+  const first = world.submitNow(operation.name, options, entry === 'direct' ? 'a' : 'web', entry === 'performed' ? 'perform' : 'submit')
   await world.until(() => first.acknowledgedAt !== null || first.refused !== null, 8 * SECOND)
   if (first.acknowledgedAt === null) world.submitNow(operation.name, options, world.processes.includes('b') ? 'b' : 'a')
 }

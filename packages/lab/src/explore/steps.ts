@@ -11,8 +11,9 @@ const LONG_FREEZE_MS = 12_000
 const kill = (when: 'before' | 'after') => ({ do: 'kill', when }) as const
 const freeze = (when: 'before' | 'after') => ({ do: 'freeze', when, forMs: FREEZE_MS }) as const
 
-/** `direct`: submitted in a worker, which sends at once. `queued`: in a process that only submits. */
-export type Entry = 'direct' | 'queued'
+/** `direct`: submitted in a worker, which sends at once. `queued`: in a process that only submits. `performed`: sent by that process itself. */
+export const ENTRIES = ['queued', 'direct', 'performed'] as const
+export type Entry = (typeof ENTRIES)[number]
 
 /** Not a fault of the step, but what others do just then: a person cancels, a webhook tells of the effect. */
 export type Beside = 'cancel' | 'webhook'
