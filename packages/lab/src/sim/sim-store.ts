@@ -20,6 +20,8 @@ export type StoreNetwork = {
   readonly pooled: boolean
   /** Whether the database answers at all. */
   readonly isDown: () => boolean
+  /** The process asks to be a worker under this identity. */
+  readonly enlisted: (worker: string) => void
   /** Something outside virtual time is under way. */
   readonly outside: (more: number) => void
   readonly trace: (line: string) => void
@@ -51,7 +53,10 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
   store['onHint'] = (listener: () => void) => inner.onHint(() => process.deliver(listener))
   for (const name of ASKED) {
     const method = (inner[name] as (...args: unknown[]) => Promise<unknown>).bind(inner)
-    store[name] = (...args: unknown[]) => line.ask(name, args, () => method(...args))
+    store[name] = (...args: unknown[]) => {
+      if (name === 'enlist') network.enlisted((args[0] as Parameters<Store['enlist']>[0]).worker)
+      return line.ask(name, args, () => method(...args))
+    }
   }
   return store as unknown as Store
 }

@@ -246,7 +246,7 @@ export class SimWorld implements World {
     const { lease, concurrency } = this.#options
     try {
       running.steward = await Steward.open({
-        store: noting(simStore(raw, sim, this.#storeNetwork()), running.workers), operations, system: sim.system, log: sim.log,
+        store: simStore(raw, sim, this.#storeNetwork(running)), operations, system: sim.system, log: sim.log,
         onAlert: (alert) => this.#onAlert(sim, alert),
         ...(options.release === undefined ? {} : { release: options.release }), ...(lease === undefined ? {} : { lease }), ...(concurrency === undefined ? {} : { concurrency }),
       })
@@ -333,12 +333,12 @@ export class SimWorld implements World {
     }
   }
 
-  #storeNetwork(): Parameters<typeof simStore>[2] {
+  #storeNetwork({ workers }: Running): Parameters<typeof simStore>[2] {
     const longest = this.#options.storeLatencyMs ?? 3
     return {
       scheduler: this.scheduler, mischief: this.#mischief, pooled: this.#pooled,
       latencyMs: () => (longest === 0 ? 0 : between(this.#storeRandom, 0, longest)),
-      isDown: () => this.now < this.downUntil, outside: (more) => { this.#outside += more }, trace: (line) => this.say(line),
+      isDown: () => this.now < this.downUntil, enlisted: (worker) => { if (!workers.includes(worker)) workers.push(worker) }, outside: (more) => { this.#outside += more }, trace: (line) => this.say(line),
       kill: (process) => this.#killThis(process), freeze: (process, forMs) => this.freezeFor(process, forMs),
     }
   }
@@ -436,18 +436,4 @@ export class SimWorld implements World {
     await this.scheduler.rest()
     this.database.close()
   }
-}
-
-/** The store, with a note of the identities under which the process works. */
-function noting(store: Store, workers: string[]): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name)
-      if (name !== 'enlist') return member
-      return (row: Parameters<Store['enlist']>[0]) => {
-        if (!workers.includes(row.worker)) workers.push(row.worker)
-        return target.enlist(row)
-      }
-    },
-  })
 }
