@@ -27,7 +27,7 @@ const STORE_ACTS: Partial<Readonly<Record<StoreMove, readonly StoreAct[]>>> = {
   claim: [kill('after'), freeze('after'), { do: 'refuse' }, { do: 'lose_answer', stored: true }],
   change: [kill('after'), { do: 'refuse' }, { do: 'lose_answer', stored: true }],
 }
-const CONNECT: readonly ConnectAct[] = [kill('before'), kill('after'), { do: 'freeze', when: 'before', forMs: LONG_FREEZE_MS }, freeze('after'), { do: 'dns' }, { do: 'refused' }, { do: 'tls' }, { do: 'reset' }, { do: 'late', ms: 1_500 }, { do: 'twice' }]
+const CONNECT: readonly ConnectAct[] = [kill('before'), kill('after'), { do: 'freeze', when: 'before', forMs: LONG_FREEZE_MS }, { do: 'freeze', when: 'before', forMs: LONG_FREEZE_MS, isAsleep: true }, freeze('after'), { do: 'dns' }, { do: 'refused' }, { do: 'tls' }, { do: 'reset' }, { do: 'late', ms: 1_500 }, { do: 'twice' }]
 const answered = (status: number, headers: Readonly<Record<string, string>> = {}): ArriveAct => ({ do: 'answer', answer: { status, headers, body: {} } })
 const ARRIVE: readonly ArriveAct[] = [answered(502), answered(503, { 'retry-after': '3' }), answered(429, { 'retry-after': '3' }), answered(401), answered(422), { do: 'reset' }]
 const WORK: readonly WorkAct[] = [{ do: 'error', effect: false, status: 500 }, { do: 'error', effect: true, status: 500 }, { do: 'gateway', status: 504 }, { do: 'slow', ms: 2_500 }, { do: 'decline' }, kill('before'), freeze('before')]

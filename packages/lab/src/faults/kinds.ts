@@ -130,6 +130,7 @@ const WORKERS: readonly FaultKind[] = [
     if (process !== null) hands.freeze(process, fault.forMs ?? 20 * SECOND)
   }),
   striking('worker.freezes-before-leaving', 'worker.cpu', 'A worker is frozen after its begin, before its bytes leave.', 'connect', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND) })),
+  striking('worker.sleeps-before-leaving', 'clock.worker', 'The machine sleeps before the bytes leave: its monotonic clock has not noticed.', 'connect', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND), isAsleep: true })),
   striking('worker.freezes-on-answer', 'worker.cpu', 'A worker is frozen just as the answer comes.', 'answer', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND) })),
   striking('worker.freezes-before-begin', 'worker.cpu', 'A worker is frozen as it asks for its begin, and asks after the thaw.', 'store', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND) }), { moves: ['begin'] }),
   striking('worker.freezes-after-begin', 'worker.cpu', 'A worker is frozen once its begin is stored, and hears of it after the thaw.', 'store', (parameters) => ({ do: 'freeze', when: 'after', forMs: msOf(parameters, 25 * SECOND) }), { moves: ['begin'] }),

@@ -23,7 +23,7 @@ export type Network = {
   onLater(later: Later): void
   trace(line: string): void
   kill(process: SimProcess): void
-  freeze(process: SimProcess, forMs: number): void
+  freeze(process: SimProcess, forMs: number, isAsleep?: boolean): void
 }
 
 export function clientOf(process: SimProcess, network: Network): Client {
@@ -42,7 +42,7 @@ function connect(process: SimProcess, network: Network, provider: string, isLook
       network.kill(process)
       return
     }
-    if (act?.do === 'freeze' && act.when === 'before') network.freeze(process, act.forMs ?? 0)
+    if (act?.do === 'freeze' && act.when === 'before') network.freeze(process, act.forMs ?? 0, act.isAsleep)
     scheduler.after(between(random, 1, 40), process, () => {
       if (act?.do === 'dns') reject(wireErrors.dns(provider))
       else if (act?.do === 'refused' || act?.do === 'tls' || act?.do === 'connect_timeout') reject(wireErrors[act.do]())
@@ -173,7 +173,7 @@ class Exchange {
     const suffers = act as ProcessAct
     if (suffers.when !== when) return false
     if (suffers.do === 'kill') this.#network.kill(this.#process)
-    else this.#network.freeze(this.#process, suffers.forMs ?? 0)
+    else this.#network.freeze(this.#process, suffers.forMs ?? 0, suffers.isAsleep)
     return suffers.do === 'kill'
   }
 

@@ -26,7 +26,7 @@ export type StoreNetwork = {
   readonly outside: (more: number) => void
   readonly trace: (line: string) => void
   readonly kill: (process: SimProcess) => void
-  readonly freeze: (process: SimProcess, forMs: number) => void
+  readonly freeze: (process: SimProcess, forMs: number, isAsleep?: boolean) => void
 }
 
 type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
@@ -97,7 +97,7 @@ class StoreLine {
     const { scheduler, kill, freeze } = this.#network
     const process = this.#process
     if (act?.do === 'kill' && act.when === 'before') return kill(process)
-    if (act?.do === 'freeze' && act.when === 'before') freeze(process, act.forMs ?? 0)
+    if (act?.do === 'freeze' && act.when === 'before') freeze(process, act.forMs ?? 0, act.isAsleep)
     if (isRound && act === null && !this.#network.isDown() && process.state === 'alive') return void this.#carryOut(asked, null, 0)
     const latencyMs = this.#network.latencyMs() + (act?.do === 'slow' ? act.ms : 0)
     const atMs = this.#network.pooled ? scheduler.elapsedMs + latencyMs : Math.max(this.#arrivesAtMs, scheduler.elapsedMs + latencyMs)
@@ -118,7 +118,7 @@ class StoreLine {
       const value = await asked.run()
       if (asked.what !== '') trace(`${process.name} store ${asked.what}${resultOf(value)}`)
       if (act?.do === 'kill') return kill(process)
-      if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0)
+      if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0, act.isAsleep)
       if (act?.do === 'lose_answer') this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
       else this.#answer(asked.resolve, value, answerMs)
     } catch (error) {

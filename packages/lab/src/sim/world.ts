@@ -302,9 +302,10 @@ export class SimWorld implements World {
     this.running.get(name)?.sim.thaw()
   }
 
-  freezeFor(process: SimProcess, forMs: number): void {
+  freezeFor(process: SimProcess, forMs: number, isAsleep = false): void {
     if (process.state !== 'alive') return
-    this.freeze(process.name)
+    this.say(`${process.name} is ${isAsleep ? 'asleep' : 'frozen'}`)
+    process.freeze(isAsleep)
     this.scheduler.after(forMs, null, () => { if (this.running.get(process.name)?.sim === process) this.thaw(process.name) })
   }
 
@@ -329,7 +330,7 @@ export class SimWorld implements World {
     return {
       scheduler: this.scheduler, mischief: this.#mischief, random: this.#wireRandom, now: () => this.now,
       provider: (name) => this.#model(name), onLater: (later) => this.#promise(later), trace: (line) => this.say(line),
-      kill: (process) => this.#killThis(process), freeze: (process, forMs) => this.freezeFor(process, forMs),
+      kill: (process) => this.#killThis(process), freeze: (process, forMs, isAsleep) => this.freezeFor(process, forMs, isAsleep),
     }
   }
 
@@ -339,7 +340,7 @@ export class SimWorld implements World {
       scheduler: this.scheduler, mischief: this.#mischief, pooled: this.#pooled,
       latencyMs: () => (longest === 0 ? 0 : between(this.#storeRandom, 0, longest)),
       isDown: () => this.now < this.downUntil, enlisted: (worker) => { if (!workers.includes(worker)) workers.push(worker) }, outside: (more) => { this.#outside += more }, trace: (line) => this.say(line),
-      kill: (process) => this.#killThis(process), freeze: (process, forMs) => this.freezeFor(process, forMs),
+      kill: (process) => this.#killThis(process), freeze: (process, forMs, isAsleep) => this.freezeFor(process, forMs, isAsleep),
     }
   }
 
