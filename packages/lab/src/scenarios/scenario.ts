@@ -35,6 +35,10 @@ export interface Stage {
   /** What the provider did for this key, and what it was asked to do. */
   effects(key: string): readonly LedgerEffect[]
   requests(key: string): readonly LedgerRequest[]
+  /** Whether it happened exactly once; or not at all, because the provider took it and refused it later. */
+  happenedOnce(key: string): boolean
+  /** Whether the provider took it for later, and it never came to an effect. */
+  refusedLater(key: string): boolean
   /** What must hold beside the contract; what does not is a finding. */
   expect(holds: boolean, otherwise: string): void
   /**

@@ -28,7 +28,7 @@ export const change: Plays = {
       await world.advance(10 * MINUTE)
       await world.deploy('b', later)
       await stage.rest()
-      for (const key of ['old-1', 'new-1', 'planned']) stage.expect(stage.effects(key).length === 1, `${key} happened ${stage.effects(key).length} times`)
+      for (const key of ['old-1', 'new-1', 'planned']) stage.expect(stage.happenedOnce(key), `${key} happened ${stage.effects(key).length} times`)
     },
   },
   'rollback-meets-new-rows': {
@@ -81,7 +81,7 @@ export const change: Plays = {
       const during = stage.world.providers.get(stage.provider)?.ledger.requests.length ?? 0
       stage.expect(during < 60, `${during} requests with a refused credential`)
       await stage.rest()
-      for (const key of keys(10)) stage.expect(stage.effects(key).length === 1, `${key} happened ${stage.effects(key).length} times`)
+      for (const key of keys(10)) stage.expect(stage.happenedOnce(key), `${key} happened ${stage.effects(key).length} times`)
     },
   },
   'tls-or-dns-breaks': {
@@ -96,7 +96,7 @@ export const change: Plays = {
       await stage.rest()
       for (const key of keys(4)) {
         const call = await stage.call(key)
-        stage.expect(call?.state === 'succeeded', `${key} is ${call?.state ?? 'gone'}, although it is certain that nothing had been sent`)
+        stage.expect(call?.state === 'succeeded' || stage.refusedLater(key), `${key} is ${call?.state ?? 'gone'}, although it is certain that nothing had been sent`)
         stage.expect(call?.story.every((entry) => entry.what !== 'closed' || entry.verdict !== 'unknown') === true, `${key}: an attempt that never left was taken for doubt`)
       }
     },
