@@ -48,7 +48,7 @@ const control = verdicts.find(({ name }) => name === 'none')?.caught
 const judged = verdicts.filter(({ name }) => name !== 'none')
 const escaped = judged.filter(({ caught }) => caught === null)
 tellResult(options.json, {
-  planted: judged.length, caught: judged.length - escaped.length, escaped: escaped.map(({ name }) => name), control: control ?? 'nothing found without a bug',
+  planted: judged.length, caught: judged.length - escaped.length, escaped: escaped.length, escapedNames: escaped.map(({ name }) => name), control: control ?? 'nothing found without a bug',
   by: Object.fromEntries(judged.map(({ name, caught }) => [name, caught])),
 })
 if (control || escaped.length > 0) process.exitCode = 1
