@@ -10,7 +10,7 @@ import { readOptions, stop, tellResult } from './arguments.ts'
 const options = readOptions('mutants', 'Plants one bug at a time in the engine, each in a fresh process, and hunts for it.', {
   only: { what: 'names of mutants, separated by commas; default: all' },
   threads: { what: 'processes at once', default: Math.min(4, availableParallelism()) },
-  'limit-ms': { what: 'a world that has not come to an end after so long is caught, too', default: 180_000 },
+  'limit-ms': { what: 'a world that has not come to an end after so long is caught, too', default: 300_000 },
   json: { what: 'file to write the result to' },
 })
 
