@@ -4,6 +4,7 @@ import process from 'node:process'
 import { Worker } from 'node:worker_threads'
 import { realSystem } from 'steward/internal'
 import type { Exhausted } from '../src/explore/exhaust.ts'
+import { ENTRIES } from '../src/explore/steps.ts'
 import { SUBJECTS } from '../src/explore/subjects.ts'
 import { readOptions, tellResult } from './arguments.ts'
 import type { Task } from './exhaust-thread.ts'
@@ -15,8 +16,8 @@ const options = readOptions('exhaust', 'Enumerates all single faults and all pai
 
 const startMs = realSystem.monotonicMs()
 // The longest first, so that no thread is left with one at the end.
-const tasks: Task[] = SUBJECTS.filter(({ isCore }) => isCore).flatMap(({ name }) => [{ subject: name, entry: 'queued' as const }, { subject: name, entry: 'direct' as const }])
-tasks.push(...SUBJECTS.filter(({ isCore }) => !isCore).map(({ name }) => ({ subject: name, entry: 'direct' as const })))
+const all = SUBJECTS.flatMap((subject) => ENTRIES.map((entry) => ({ subject: subject.name, entry, isLong: subject.pairs.includes(entry) })))
+const tasks: Task[] = [...all.filter(({ isLong }) => isLong), ...all.filter(({ isLong }) => !isLong)]
 
 const results: Exhausted[] = []
 await Promise.all(Array.from({ length: Math.max(1, options.number('threads')) }, () => work()))

@@ -10,7 +10,7 @@ import { readOptions, stop, tellResult } from './arguments.ts'
 const options = readOptions('mutants', 'Plants one bug at a time in the engine, each in a fresh process, and hunts for it.', {
   only: { what: 'names of mutants, separated by commas; default: all' },
   threads: { what: 'processes at once', default: Math.min(4, availableParallelism()) },
-  'limit-ms': { what: 'a world that has not come to an end after so long is caught, too', default: 180_000 },
+  'limit-ms': { what: 'a world that has not come to an end after so long is caught, too', default: 300_000 },
   json: { what: 'file to write the result to' },
 })
 
@@ -37,7 +37,7 @@ async function work(): Promise<void> {
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
     const verdict = await judge(name)
     verdicts.push(verdict)
-    if (name === 'none') console.error(verdict.caught ? 'the hunt finds something without a bug' : 'without a bug nothing is found')
+    if (name === 'none') console.error(verdict.caught ? `without a bug the hunt finds: ${verdict.caught.scenario}: ${verdict.caught.what}` : 'without a bug nothing is found')
     else console.error(`${verdict.caught ? 'caught ' : 'ESCAPED'} ${name}: ${verdict.caught ? `${verdict.caught.scenario}: ${verdict.caught.what}`.slice(0, 300) : 'nothing found'}`)
   }
 }
@@ -48,7 +48,7 @@ const control = verdicts.find(({ name }) => name === 'none')?.caught
 const judged = verdicts.filter(({ name }) => name !== 'none')
 const escaped = judged.filter(({ caught }) => caught === null)
 tellResult(options.json, {
-  planted: judged.length, caught: judged.length - escaped.length, escaped: escaped.map(({ name }) => name), control: control ?? 'nothing found without a bug',
+  planted: judged.length, caught: judged.length - escaped.length, escaped: escaped.length, escapedNames: escaped.map(({ name }) => name), control: control ?? 'nothing found without a bug',
   by: Object.fromEntries(judged.map(({ name, caught }) => [name, caught])),
 })
 if (control || escaped.length > 0) process.exitCode = 1

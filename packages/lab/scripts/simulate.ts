@@ -5,7 +5,7 @@ import { runCampaign } from '../src/workload/campaign.ts'
 import { readOptions, stop, tellResult } from './arguments.ts'
 
 const options = readOptions('simulate', 'Runs the standard workload under drawn faults in virtual time, and audits every run.', {
-  calls: { what: 'calls in all', default: 100_000 },
+  calls: { what: 'calls in all', default: 20_000 },
   seeds: { what: 'worlds to spread them over; default: one for 250 calls' },
   'first-seed': { what: 'seed of the first world', default: 1 },
   store: { what: 'memory or sqlite', default: 'memory' },

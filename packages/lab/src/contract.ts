@@ -105,6 +105,8 @@ export type Intent = {
   /** The message the caller was refused with. */
   readonly refused: string | null
   readonly group: string | null
+  /** The key whose purpose it takes. */
+  readonly supersedes?: string | null
 }
 
 /** What the strategy itself believes about an intent: the end that its users act on. */
@@ -132,6 +134,8 @@ export type ClientRequest = {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Json
   readonly signal?: AbortSignal
+  /** Sent by a client that the wire witness cannot see: own sockets, gRPC, native code. */
+  readonly isUnseen?: boolean
 }
 export type ClientAnswer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Json }
 

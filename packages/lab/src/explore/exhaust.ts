@@ -1,8 +1,8 @@
 /** Every single fault and every pair of faults at every step of one call, for every idempotency answer: enumerated, not sampled. */
 import type { Violation } from '../contract.ts'
-import { type Entry, runOneCall } from './one-call.ts'
-import { actsAt, describe, type Planned } from './steps.ts'
-import { SUBJECTS, type Subject } from './subjects.ts'
+import { runOneCall } from './one-call.ts'
+import { actsAt, describe, type Entry, type Planned } from './steps.ts'
+import type { Subject } from './subjects.ts'
 
 export type Exhausted = { readonly subject: string; readonly entry: Entry; readonly singles: number; readonly pairs: number; readonly failures: readonly Failure[] }
 export type Failure = { readonly subject: string; readonly entry: Entry; readonly plan: readonly Planned[]; readonly faults: readonly string[]; readonly violations: readonly Violation[] }
@@ -53,5 +53,3 @@ function* faultsFrom(steps: readonly Parameters<typeof actsAt>[0][], from: numbe
     if (at) for (const act of actsAt(at)) yield { step, act }
   }
 }
-
-export const CORE_SUBJECTS: readonly Subject[] = SUBJECTS.filter((subject) => subject.isCore)

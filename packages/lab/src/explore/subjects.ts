@@ -2,10 +2,17 @@
 import { natural, none, providerKey, reconcile } from 'steward'
 import { checkout, ietfDraft, stripe } from 'steward/providers'
 import type { OperationSource } from '../contract.ts'
-import { CONTRACTS, type ProviderContract } from '../providers/contract.ts'
+import type { Entry } from './steps.ts'
+import { CONTRACTS, type KeyContract, type ProviderContract } from '../providers/contract.ts'
 import { axiosError, checkoutError, modelled, type ModelledOptions, plainError, stripeError } from '../workload/operations.ts'
 
-export type Subject = { readonly name: string; readonly contract: ProviderContract; readonly source: OperationSource; /** The long list also takes those that say nothing new about an answer. */ readonly isCore: boolean }
+export type Subject = {
+  readonly name: string
+  readonly contract: ProviderContract
+  readonly source: OperationSource
+  /** How it is submitted where all pairs are explored; empty: single faults only. */
+  readonly pairs: readonly Entry[]
+}
 
 const quick = { workMs: { from: 10, to: 40 } } as const
 const asked = { lookup: { lagMs: 500 } } as const
@@ -18,14 +25,18 @@ const draft = { ...CONTRACTS.ietfDraftApi, ...quick }
 const keyed = { ...CONTRACTS.stripeV2, ...quick, ...asked }
 const keyless = { ...CONTRACTS.keylessLookup, ...quick, ...asked }
 const blind = { ...CONTRACTS.keylessBlind, ...quick }
+// The provider forgets within the life of a call.
+const forgetful = { ...keyed, name: 'forgetful', keys: { ...(CONTRACTS.stripeV1.keys as KeyContract), retentionMs: 6_000 } }
 const documents = { ...CONTRACTS.documents, ...quick }
 
 export const SUBJECTS: readonly Subject[] = [
-  { name: 'providerKey with lookup (Stripe v1)', contract: stripeV1, isCore: true, source: modelled(stripeV1, (lookup) => stripe.v1({ lookup, ...lookups }), stripeError, options) },
-  { name: 'providerKey without lookup (IETF draft)', contract: draft, isCore: true, source: modelled(draft, () => ietfDraft({ retention: '24h', replayedHeader: 'idempotent-replayed' }), plainError, options) },
-  { name: 'reconcile', contract: keyless, isCore: true, source: modelled(keyless, (lookup) => reconcile(lookup, lookups), plainError, options) },
-  { name: 'natural', contract: documents, isCore: true, source: modelled(documents, () => natural('a PUT of the whole document'), plainError, options) },
-  { name: 'none', contract: blind, isCore: true, source: modelled(blind, () => none('the provider has neither keys nor a list'), axiosError, options) },
-  { name: 'providerKey with lookup (Checkout.com)', contract: checkoutCom, isCore: false, source: modelled(checkoutCom, (lookup) => checkout({ lookup, ...lookups }), checkoutError, options) },
-  { name: 'providerKey, plain', contract: keyed, isCore: false, source: modelled(keyed, (lookup) => providerKey({ retention: '30d', lookup, ...lookups }), plainError, options) },
+  { name: 'providerKey with lookup (Stripe v1)', contract: stripeV1, pairs: ['queued'], source: modelled(stripeV1, (lookup) => stripe.v1({ lookup, ...lookups }), stripeError, options) },
+  { name: 'providerKey without lookup (IETF draft)', contract: draft, pairs: ['queued'], source: modelled(draft, () => ietfDraft({ retention: '24h', replayedHeader: 'idempotent-replayed' }), plainError, options) },
+  { name: 'reconcile', contract: keyless, pairs: ['queued', 'direct'], source: modelled(keyless, (lookup) => reconcile(lookup, lookups), plainError, options) },
+  { name: 'natural', contract: documents, pairs: ['queued'], source: modelled(documents, () => natural('a PUT of the whole document'), plainError, options) },
+  { name: 'none', contract: blind, pairs: ['queued', 'direct'], source: modelled(blind, () => none('the provider has neither keys nor a list'), axiosError, options) },
+  { name: 'providerKey with lookup (Checkout.com)', contract: checkoutCom, pairs: [], source: modelled(checkoutCom, (lookup) => checkout({ lookup, ...lookups }), checkoutError, options) },
+  { name: 'providerKey, plain', contract: keyed, pairs: [], source: modelled(keyed, (lookup) => providerKey({ retention: '30d', lookup, ...lookups }), plainError, options) },
+  { name: 'providerKey with a short memory', contract: forgetful, pairs: ['queued'], source: modelled(forgetful, (lookup) => providerKey({ retention: '6s', margin: '500ms', lookup, ...lookups }), stripeError, options) },
+  { name: 'none, by a client that nobody sees', contract: blind, pairs: [], source: modelled(blind, () => none('the provider has neither keys nor a list'), plainError, { ...options, isUnseen: true }) },
 ]

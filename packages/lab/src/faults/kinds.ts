@@ -33,9 +33,11 @@ export interface Hands {
   alertsFail(forMs: number): void
   /** A caller asks for an intent it has asked for already; `otherAmount`: with another input. */
   resubmit(otherAmount: boolean): void
+  /** A caller submits a new key for the purpose of an intent, which is to replace it. */
+  supersede(): void
   /** What the provider knows of some open or ended intent, told by webhook. */
   webhook(options: { readonly repeat: number; readonly spreadMs: number; readonly stale: boolean }): void
-  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now', forMs: number): void
+  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts' | 'settle_wrongly', forMs: number): void
 }
 
 export type FaultKind = {
@@ -87,6 +89,7 @@ const answer = (status: number, headers: Readonly<Record<string, string>> = {}, 
 const CALLERS: readonly FaultKind[] = [
   acting('caller.submits-twice', 'caller.submit', 'A caller submits the same intent again, through another process.', null, (hands) => hands.resubmit(false)),
   acting('caller.reuses-key', 'caller.submit', 'A caller submits another amount under a key that is taken.', null, (hands) => hands.resubmit(true)),
+  acting('caller.supersedes', 'caller.submit', 'A caller gives up on an intent, rightly or not, and submits a new key in its place.', null, (hands) => hands.supersede()),
   striking('caller.dies-after-submit', 'caller.submit', 'The process dies once the call is stored, before the caller is told.', 'store', () => ({ do: 'kill', when: 'after' }), { moves: ['submit'] }),
   striking('caller.submit-answer-lost', 'caller.submit', 'The answer to an insert that was stored is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['submit'], times: 2 }),
   striking('caller.submit-unstored', 'caller.submit', 'The answer to an insert that was not stored is lost.', 'store', () => ({ do: 'lose_answer', stored: false }), { moves: ['submit'], times: 2 }),
@@ -127,6 +130,7 @@ const WORKERS: readonly FaultKind[] = [
     if (process !== null) hands.freeze(process, fault.forMs ?? 20 * SECOND)
   }),
   striking('worker.freezes-before-leaving', 'worker.cpu', 'A worker is frozen after its begin, before its bytes leave.', 'connect', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND) })),
+  striking('worker.sleeps-before-leaving', 'clock.worker', 'The machine sleeps before the bytes leave: its monotonic clock has not noticed.', 'connect', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND), isAsleep: true })),
   striking('worker.freezes-on-answer', 'worker.cpu', 'A worker is frozen just as the answer comes.', 'answer', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND) })),
   striking('worker.freezes-before-begin', 'worker.cpu', 'A worker is frozen as it asks for its begin, and asks after the thaw.', 'store', (parameters) => ({ do: 'freeze', when: 'before', forMs: msOf(parameters, 25 * SECOND) }), { moves: ['begin'] }),
   striking('worker.freezes-after-begin', 'worker.cpu', 'A worker is frozen once its begin is stored, and hears of it after the thaw.', 'store', (parameters) => ({ do: 'freeze', when: 'after', forMs: msOf(parameters, 25 * SECOND) }), { moves: ['begin'] }),
@@ -185,6 +189,7 @@ const PROVIDERS: readonly FaultKind[] = [
   striking('gate.refuses', 'provider.gate', 'A filter in front refuses the request as malformed: nothing was looked at, keys included.', 'arrive', () => answer(422)),
   striking('gate.reset', 'provider.gate', 'The connection is cut at the gate: nothing was looked at, and nobody can know.', 'arrive', () => ({ do: 'reset' }), { times: 2 }),
   { ...striking('keys.forgotten', 'provider.keys', 'The provider has forgotten a key it promised to remember.', 'arrive', () => ({ do: 'forget_key' })), beyondContract: true },
+  { ...acting('keys.store-lost', 'provider.keys', 'A failover at the provider forgets every key.', null, (hands, fault) => hands.forgetKeys(fault.where)), beyondContract: true },
   striking('keys.in-flight', 'provider.keys', 'The first request is still running when the second comes.', 'work', (parameters) => ({ do: 'slow', ms: msOf(parameters, 25 * SECOND) }), { times: 2 }),
   striking('provider.error-before', 'provider.before_effect', 'An internal error before anything happened.', 'work', () => ({ do: 'error', effect: false, status: 500 }), { times: 2 }),
   striking('provider.declines', 'provider.before_effect', 'The card is declined.', 'work', () => ({ do: 'decline' })),
@@ -212,6 +217,8 @@ const PEOPLE: readonly FaultKind[] = [
   acting('operator.pauses', 'operator', 'Somebody pauses a provider, and resumes it.', 2 * MINUTE, (hands, fault) => hands.operate('pause_and_resume', fault.forMs ?? 2 * MINUTE)),
   acting('operator.cancels', 'operator', 'Somebody cancels a call that may be in flight.', null, (hands) => hands.operate('cancel', 0)),
   acting('operator.retries-now', 'operator', 'Somebody presses retry.', null, (hands) => hands.operate('retry_now', 0)),
+  acting('operator.settles', 'operator', "Somebody looks at the provider and settles what has been in doubt for a while.", null, (hands) => hands.operate('settle_doubts', 0)),
+  { ...acting('operator.settles-wrongly', 'operator', 'Somebody settles what is in doubt, and is wrong each time.', null, (hands) => hands.operate('settle_wrongly', 0)), beyondContract: true },
   acting('operator.alert-route-down', 'operator', 'Alerts cannot be delivered for a while.', 5 * MINUTE, (hands, fault) => hands.alertsFail(fault.forMs ?? 5 * MINUTE)),
 ]
 

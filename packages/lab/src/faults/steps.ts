@@ -15,7 +15,7 @@ export type WireStep = { readonly at: WireStage; readonly process: string; reado
 export type Step = StoreStep | WireStep
 
 /** What a process suffers at a step: it dies or stands still, before the step takes place or after. */
-export type ProcessAct = { readonly do: 'kill' | 'freeze'; readonly when: 'before' | 'after'; readonly forMs?: number }
+export type ProcessAct = { readonly do: 'kill' | 'freeze'; readonly when: 'before' | 'after'; readonly forMs?: number; /** The machine sleeps: the monotonic clock stands still, too. */ readonly isAsleep?: boolean }
 
 export type StoreAct =
   | ProcessAct

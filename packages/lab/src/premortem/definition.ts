@@ -22,6 +22,8 @@ export type PremortemOptions<Input> = {
   readonly entries: readonly PremortemEntry[]
   /** Files whose change calls for a new proof, beside the operation itself: what its `send` relies on. `new URL('./client.ts', import.meta.url)`. */
   readonly files?: readonly URL[]
+  /** What `send` may really reach meanwhile, as `host:port`: a test database, say. Everything else lands at the lab. */
+  readonly passes?: readonly string[]
   /** Extra members of the provider's answers, where the operation reads more than an id and a status. */
   readonly answers?: (asked: { readonly method: string; readonly path: string; readonly body: Json }, reference: string) => Readonly<Record<string, Json>>
 }

@@ -41,6 +41,7 @@ export class RealSends {
   readonly contract: ProviderContract
   readonly source: OperationSource
   readonly #answers: Premortem['answers']
+  readonly #passes: readonly string[]
   readonly #context = new AsyncLocalStorage<Work>()
   readonly #works = new Set<Work>()
   /** The latest work under each provider-facing key, over or not. */
@@ -58,9 +59,10 @@ export class RealSends {
   #interception: Interception | null = null
   #restoreTimers: () => void = () => undefined
 
-  constructor({ operation, answers }: Pick<Premortem, 'operation'> & { readonly answers?: Premortem['answers'] | undefined }) {
+  constructor({ operation, answers, passes = [] }: Pick<Premortem, 'operation'> & Partial<Pick<Premortem, 'answers' | 'passes'>>) {
     this.contract = contractOf(operation)
     this.#answers = answers
+    this.#passes = passes
     // What the application does with ends is not at stake, and its tables are not here.
     const rest: Partial<Operation> = { ...operation }
     delete rest.onSettled
@@ -78,7 +80,7 @@ export class RealSends {
     const server = (this.#server = http.createServer((message, response) => void this.#serve(message, response)))
     server.on('connection', (socket) => { this.#sockets.add(socket.once('close', () => this.#sockets.delete(socket))) })
     await new Promise<void>((resolve, reject) => void server.once('error', reject).listen(0, '127.0.0.1', resolve))
-    this.#interception = intercept({ port: (server.address() as AddressInfo).port, admit: () => this.#admit(), connected: (port) => this.#stands(port) })
+    this.#interception = intercept({ port: (server.address() as AddressInfo).port, admit: () => this.#admit(), connected: (port) => this.#stands(port), passes: ({ host, port }) => this.#passes.includes(`${host}:${port}`) })
   }
 
   async close(): Promise<void> {
@@ -142,14 +144,21 @@ export class RealSends {
     return work !== undefined && this.#works.has(work) ? work : [...this.#works].find((one) => one.waits === 0)
   }
 
-  /** Whose request this is: certain by the key in it, else by the connection. */
+  /** Whose request this is: certain by the provider-facing key in it, else likely by the business key, else by the connection. */
   #ownerOf(message: http.IncomingMessage, text: string, line: Line): Work {
     for (const value of Object.values(message.headers).flat()) {
       const work = value === undefined ? undefined : this.#byKey.get(value)
       if (work !== undefined) return work
     }
     for (const [key, work] of this.#byKey) if (text.includes(key)) return work
-    return line.work
+    const words = new Set(`${message.url} ${text}`.split(/[^\w.-]+/))
+    return [...this.#works].find((work) => words.has(work.key)) ?? line.work
+  }
+
+  /** The connection belongs to the process whose code sends, whatever context a pool made it in. */
+  async #lineOf(work: Work, standing: Line): Promise<Line> {
+    if (work.client === standing.work.client) return { work, connection: standing.connection }
+    return { work, connection: await this.#waiting(work, work.client.connect(this.contract.name, work.isLookup)) }
   }
 
   async #admit(): Promise<void> {
@@ -190,8 +199,9 @@ export class RealSends {
       const text = await textOf(message)
       const { method = 'GET', url = '/' } = message
       if (standing === undefined) return void message.socket.destroy()
-      const line: Line = { ...standing, work: this.#ownerOf(message, text, standing) }
-      seen(line.work)
+      const owner = this.#ownerOf(message, text, standing)
+      seen(owner)
+      const line = await this.#lineOf(owner, standing)
       if (isTokenRequest(url)) return reply(response, { status: 200, headers: {}, body: { access_token: 'lab', token_type: 'Bearer', expires_in: 32_400 } })
       const body = parsedBody(text, message.headers['content-type'] ?? '')
       const carried = isQuestion(method, url) ? this.#ask(line, url, gone.signal) : this.#act(line, method, url, this.#keyOf(line.work, message, text), body, gone.signal)

@@ -74,7 +74,7 @@ function ownAsScenario({ title, run }: OwnScenario): Scenario {
 }
 
 /** One scenario against the operation's own `send` and `lookup`. Plays one at a time: the network of the process is turned over meanwhile. */
-export async function playReal(premortem: Pick<Premortem, 'operation' | 'example' | 'answers'>, scenario: Scenario, seed: number, keepTrace = false): Promise<Played> {
+export async function playReal(premortem: Premortem, scenario: Scenario, seed: number, keepTrace = false): Promise<Played> {
   const real = new RealSends(premortem)
   await real.open()
   try {

@@ -5,6 +5,7 @@ import { auditWorld } from '../auditor/index.ts'
 import { billOf } from '../compare/bill.ts'
 import type { Figures, OperationSource, Violation, World, WorldOptions } from '../contract.ts'
 import type { RealSends } from '../premortem/real-sends.ts'
+import type { ProviderContract } from '../providers/contract.ts'
 import { createWorld } from '../sim/world.ts'
 import { DAY, MINUTE, type Scenario } from './scenario.ts'
 import { SceneStage } from './stage.ts'
@@ -19,6 +20,8 @@ export type PlayOptions = {
   /** Who carries the calls in Steward's place. */
   readonly carrier?: WorldOptions['carrier']
   readonly keepTrace?: boolean
+  /** Providers beside the standard ones. */
+  readonly contracts?: readonly ProviderContract[]
   /** The operation's real code: its contract with the world, and its client, which may send more than once within an attempt. */
   readonly real?: RealSends
 }
@@ -51,10 +54,10 @@ export type Played = {
 export const order = (key: string): Json => ({ orderId: key, amount: 4200 })
 
 export async function play(scenario: Scenario, options: PlayOptions): Promise<Played> {
-  const { seed, store = 'memory', source, example = order, carrier, keepTrace = false, real } = options
+  const { seed, store = 'memory', source, example = order, carrier, keepTrace = false, real, contracts = [] } = options
   const world = await createWorld({
     seed, store, keepTrace, operations: [source], ...(carrier === undefined ? {} : { carrier }),
-    ...(real === undefined ? {} : { contracts: [real.contract], busy: real.busy }),
+    contracts: real === undefined ? contracts : [...contracts, real.contract], ...(real === undefined ? {} : { busy: real.busy }),
   })
   try {
     const stage = new SceneStage(world, source, example)
@@ -66,7 +69,7 @@ export async function play(scenario: Scenario, options: PlayOptions): Promise<Pl
     world.heal()
     stage.expect(await stage.rest(4 * DAY), 'after the faults had ended, not everything came to rest')
     // Alerts and handlers that were refused are told again after a while.
-    await world.advance(15 * MINUTE)
+    await world.advance(5 * MINUTE)
     return await judged(scenario, world, stage, seed, store)
   } finally {
     await world.close()

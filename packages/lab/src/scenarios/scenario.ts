@@ -35,6 +35,10 @@ export interface Stage {
   /** What the provider did for this key, and what it was asked to do. */
   effects(key: string): readonly LedgerEffect[]
   requests(key: string): readonly LedgerRequest[]
+  /** Whether it happened exactly once; or not at all, because the provider took it and refused it later. */
+  happenedOnce(key: string): boolean
+  /** Whether the provider took it for later, and it never came to an effect. */
+  refusedLater(key: string): boolean
   /** What must hold beside the contract; what does not is a finding. */
   expect(holds: boolean, otherwise: string): void
   /**
@@ -68,6 +72,9 @@ export const SECOND = 1_000
 export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
+
+/** That long, or as long as the operation's calls have time for. */
+export const within = ({ policy }: Stage, ms: number): number => Math.min(ms, Math.floor(policy.giveUpAfterMs / 3))
 
 /** Keys `o1`, `o2`, … */
 export const keys = (count: number, prefix = 'o'): readonly string[] => Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`)

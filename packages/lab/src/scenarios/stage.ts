@@ -86,6 +86,14 @@ export class SceneStage implements Stage {
     return (this.world.providers.get(this.provider)?.ledger.requests ?? []).filter((request) => request.businessKey === key && !request.isLookup)
   }
 
+  happenedOnce(key: string): boolean {
+    return this.effects(key).length === 1 || this.refusedLater(key)
+  }
+
+  refusedLater(key: string): boolean {
+    return this.effects(key).length === 0 && this.requests(key).some((request) => request.answered === 202)
+  }
+
   expect(holds: boolean, otherwise: string): void {
     if (!holds && !this.findings.includes(otherwise)) this.findings.push(otherwise)
   }

@@ -2,11 +2,14 @@
 import type { Hands } from '../faults/kinds.ts'
 import type { Rule } from '../faults/board.ts'
 import { between, pick, type Random } from './random.ts'
-import type { OpenIntent, SimWorld } from './world.ts'
+import type { OpenIntent } from './callers.ts'
+import type { SimWorld } from './world.ts'
 
 const WHO = { by: 'ana@example.com', why: 'the lab asked for it' }
 /** What the world does by itself is done this often, when it did not work at first. */
 const AGAIN_MS = 5_000
+/** A person looks at the provider when the last request is surely over: its timeout, and what the network and the provider may add. */
+const LOOKS_AFTER_MS = 600_000
 
 export class WorldHands implements Hands {
   readonly random: Random
@@ -71,7 +74,15 @@ export class WorldHands implements Hands {
     // Before the first is on record, either input may be the one that takes the key.
     if (intent === null || (otherAmount && intent.acknowledgedAt === null)) return
     const input = otherAmount ? { ...(intent.input as object), amount: between(this.random, 1, 99_999) } : intent.input
-    this.#world.resubmit(intent, input, this.#world.pickProcess(this.random) ?? intent.process, otherAmount)
+    this.#world.callers.submitAgain(intent, input, this.#world.pickProcess(this.random) ?? intent.process, otherAmount)
+  }
+
+  supersede(): void {
+    const intent = this.#someIntent()
+    if (intent === null || intent.acknowledgedAt === null || (intent.supersedes ?? null) !== null) return
+    const key = `${intent.key}_again`
+    if (this.#world.intents.some((one) => one.operation === intent.operation && one.key === key)) return
+    this.#world.submitNow(intent.operation, { key, input: { ...(intent.input as object), orderId: key }, supersedes: intent.key }, this.#world.pickProcess(this.random) ?? undefined)
   }
 
   webhook(options: { readonly repeat: number; readonly spreadMs: number; readonly stale: boolean }): void {
@@ -85,8 +96,9 @@ export class WorldHands implements Hands {
     if (options.stale) this.#world.webhook({ operation, key, says: 'refuted', eventAt: intent.askedAt - 1, afterMs: between(this.random, 0, 60_000) })
   }
 
-  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now', forMs: number): void {
+  operate(what: 'redrive_all_twice' | 'pause_and_resume' | 'cancel' | 'retry_now' | 'settle_doubts' | 'settle_wrongly', forMs: number): void {
     const world = this.#world
+    if (what === 'settle_doubts' || what === 'settle_wrongly') return void this.#asking(() => this.#settleDoubts(what === 'settle_doubts'))
     const intent = this.#someIntent()
     if (intent === null) return
     const { operation, key, provider } = intent
@@ -101,6 +113,18 @@ export class WorldHands implements Hands {
     if (what === 'retry_now') return void this.#asking(() => this.#steward()?.retryNow(operation, key, WHO))
     for (let press = 0; press < 2; press++) {
       this.later(press * between(this.random, 0, 2_000), () => void this.#asking(() => this.#steward()?.redriveMany({ operation }, WHO)))
+    }
+  }
+
+  /** As a person would: waits until nothing can be on its way any more, looks at the provider's own books, and says what they say. */
+  async #settleDoubts(rightly: boolean): Promise<void> {
+    const steward = this.#steward()
+    for (const call of (await steward?.list({ states: ['in_doubt'], limit: 50 })) ?? []) {
+      const provider = this.#world.operations.find(({ name }) => name === call.operation)?.provider ?? ''
+      const begunAt = call.story.findLast((entry) => entry.what === 'begun')?.at ?? 0
+      if (this.#world.now + this.#world.databaseSkewMs < begunAt + LOOKS_AFTER_MS) continue
+      const happened = (this.#world.models.get(provider)?.effectsOf(call.key).length ?? 0) > 0 === rightly
+      await steward?.settle(call.operation, call.key, { ...WHO, outcome: happened ? 'happened' : rightly ? pick(this.random, ['send_again', 'stop'] as const) : 'stop' })
     }
   }
 
@@ -129,7 +153,7 @@ export class WorldHands implements Hands {
   }
 
   #someIntent(): OpenIntent | null {
-    const { openIntents } = this.#world
-    return openIntents.length === 0 ? null : pick(this.random, openIntents.slice(-200))
+    const { intents } = this.#world.callers
+    return intents.length === 0 ? null : pick(this.random, intents.slice(-200))
   }
 }

@@ -23,7 +23,7 @@ export type Network = {
   onLater(later: Later): void
   trace(line: string): void
   kill(process: SimProcess): void
-  freeze(process: SimProcess, forMs: number): void
+  freeze(process: SimProcess, forMs: number, isAsleep?: boolean): void
 }
 
 export function clientOf(process: SimProcess, network: Network): Client {
@@ -42,7 +42,7 @@ function connect(process: SimProcess, network: Network, provider: string, isLook
       network.kill(process)
       return
     }
-    if (act?.do === 'freeze' && act.when === 'before') network.freeze(process, act.forMs ?? 0)
+    if (act?.do === 'freeze' && act.when === 'before') network.freeze(process, act.forMs ?? 0, act.isAsleep)
     scheduler.after(between(random, 1, 40), process, () => {
       if (act?.do === 'dns') reject(wireErrors.dns(provider))
       else if (act?.do === 'refused' || act?.do === 'tls' || act?.do === 'connect_timeout') reject(wireErrors[act.do]())
@@ -58,7 +58,7 @@ class Exchange {
   readonly #step: Omit<WireStep, 'at'>
   readonly #resolve: (answer: ClientAnswer) => void
   readonly #reject: (error: Error) => void
-  /** `null` where a real client makes the request that the witness sees. */
+  /** `null` where a real client makes the request that the witness sees, and where the witness sees nothing. */
   readonly #observed: ObservedRequest | null
   /** The async context of the code that sends, which the witness goes by. */
   readonly #inContext = AsyncLocalStorage.snapshot()
@@ -71,7 +71,7 @@ class Exchange {
     this.#step = { process: process.name, provider: request.provider, isLookup: request.method === 'GET', path: request.path }
     this.#resolve = resolve
     this.#reject = reject
-    this.#observed = isModelled ? new ObservedRequest(request) : null
+    this.#observed = isModelled && request.isUnseen !== true ? new ObservedRequest(request) : null
   }
 
   start(): void {
@@ -79,7 +79,9 @@ class Exchange {
     if (this.#observed?.stoppedBy) return this.#fail(this.#observed.stoppedBy)
     if (signal?.aborted) return this.#fail(abortedBy(signal))
     signal?.addEventListener('abort', () => this.#fail(abortedBy(signal)), { once: true })
-    const act = this.#network.mischief.connect({ at: 'connect', ...this.#step })
+    const asked = this.#network.mischief.connect({ at: 'connect', ...this.#step })
+    // What nobody sees, nobody can stop: such a client must not send by itself, and here it does not.
+    const act = asked?.do === 'twice' && this.#request.isUnseen === true ? null : asked
     if (act) this.#say(`suffers ${act.do}`)
     if (this.#strikes(act, 'before')) return
     const { random, scheduler } = this.#network
@@ -171,7 +173,7 @@ class Exchange {
     const suffers = act as ProcessAct
     if (suffers.when !== when) return false
     if (suffers.do === 'kill') this.#network.kill(this.#process)
-    else this.#network.freeze(this.#process, suffers.forMs ?? 0)
+    else this.#network.freeze(this.#process, suffers.forMs ?? 0, suffers.isAsleep)
     return suffers.do === 'kill'
   }
 

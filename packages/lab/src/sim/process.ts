@@ -21,6 +21,9 @@ export class SimProcess implements Owner {
   skewMs = 0
   readonly #scheduler: Scheduler
   #parked: Parked[] = []
+  /** While its machine sleeps, its monotonic clock stands still. */
+  #asleepSinceMs: number | null = null
+  #sleptMs = 0
 
   constructor(name: string, seed: number, clock: ProcessClock, trace: (line: string) => void) {
     this.name = name
@@ -29,7 +32,7 @@ export class SimProcess implements Owner {
     const identities = seeded(seedOf(seed, 'identities'))
     this.system = {
       now: () => Math.floor(clock.now() + this.skewMs),
-      monotonicMs: () => clock.scheduler.elapsedMs,
+      monotonicMs: () => (this.#asleepSinceMs ?? clock.scheduler.elapsedMs) - this.#sleptMs,
       after: (delayMs, fn, background) => this.after(delayMs, fn, background),
       soon: (fn) => void this.after(0, fn),
       random,
@@ -60,14 +63,18 @@ export class SimProcess implements Owner {
     this.#parked = []
   }
 
-  freeze(): void {
-    if (this.state === 'alive') this.state = 'frozen'
+  freeze(isAsleep = false): void {
+    if (this.state !== 'alive') return
+    this.state = 'frozen'
+    if (isAsleep) this.#asleepSinceMs = this.#scheduler.elapsedMs
   }
 
   /** All that waited happens now, in the order in which it was to happen. */
   thaw(): void {
     if (this.state !== 'frozen') return
     this.state = 'alive'
+    if (this.#asleepSinceMs !== null) this.#sleptMs += this.#scheduler.elapsedMs - this.#asleepSinceMs
+    this.#asleepSinceMs = null
     for (const event of this.#parked.splice(0)) {
       this.#scheduler.after(0, this, () => { if (!event.isCancelled()) event.run() })
     }

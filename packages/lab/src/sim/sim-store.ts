@@ -20,11 +20,13 @@ export type StoreNetwork = {
   readonly pooled: boolean
   /** Whether the database answers at all. */
   readonly isDown: () => boolean
+  /** The process asks to be a worker under this identity. */
+  readonly enlisted: (worker: string) => void
   /** Something outside virtual time is under way. */
   readonly outside: (more: number) => void
   readonly trace: (line: string) => void
   readonly kill: (process: SimProcess) => void
-  readonly freeze: (process: SimProcess, forMs: number) => void
+  readonly freeze: (process: SimProcess, forMs: number, isAsleep?: boolean) => void
 }
 
 type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
@@ -51,7 +53,10 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
   store['onHint'] = (listener: () => void) => inner.onHint(() => process.deliver(listener))
   for (const name of ASKED) {
     const method = (inner[name] as (...args: unknown[]) => Promise<unknown>).bind(inner)
-    store[name] = (...args: unknown[]) => line.ask(name, args, () => method(...args))
+    store[name] = (...args: unknown[]) => {
+      if (name === 'enlist') network.enlisted((args[0] as Parameters<Store['enlist']>[0]).worker)
+      return line.ask(name, args, () => method(...args))
+    }
   }
   return store as unknown as Store
 }
@@ -92,7 +97,7 @@ class StoreLine {
     const { scheduler, kill, freeze } = this.#network
     const process = this.#process
     if (act?.do === 'kill' && act.when === 'before') return kill(process)
-    if (act?.do === 'freeze' && act.when === 'before') freeze(process, act.forMs ?? 0)
+    if (act?.do === 'freeze' && act.when === 'before') freeze(process, act.forMs ?? 0, act.isAsleep)
     if (isRound && act === null && !this.#network.isDown() && process.state === 'alive') return void this.#carryOut(asked, null, 0)
     const latencyMs = this.#network.latencyMs() + (act?.do === 'slow' ? act.ms : 0)
     const atMs = this.#network.pooled ? scheduler.elapsedMs + latencyMs : Math.max(this.#arrivesAtMs, scheduler.elapsedMs + latencyMs)
@@ -113,7 +118,7 @@ class StoreLine {
       const value = await asked.run()
       if (asked.what !== '') trace(`${process.name} store ${asked.what}${resultOf(value)}`)
       if (act?.do === 'kill') return kill(process)
-      if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0)
+      if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0, act.isAsleep)
       if (act?.do === 'lose_answer') this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
       else this.#answer(asked.resolve, value, answerMs)
     } catch (error) {

@@ -121,3 +121,29 @@ it('names an operation whose send ignores the key it declared', () => inWorld({ 
   const call = await world.observer.find('charge-stripe-v1', 'o_1')
   expect(JSON.stringify(call?.story)).toContain('declares a provider key')
 }))
+
+describe('a person', () => {
+  const inDoubt = (play: (world: SimWorld) => Promise<void>) => inWorld({ workers: 1, operations: [STANDARD.keylessBlind()] }, async (world) => {
+    world.inject(fault('net.answer-lost', { parameters: { times: 1 } }))
+    await world.submit('charge-keyless-blind', order('o_1'))
+    await world.advance(15 * 60_000)
+    expect(await world.belief('charge-keyless-blind', 'o_1')).toMatchObject({ state: 'in_doubt' })
+    await play(world)
+  })
+
+  it('settles a doubt by what the books of the provider say', () => inDoubt(async (world) => {
+    world.inject(fault('operator.settles'))
+    await world.advance(60_000)
+    expect(await world.belief('charge-keyless-blind', 'o_1')).toMatchObject({ state: 'succeeded', effect: 'happened' })
+  }))
+
+  it('who settles wrongly is corrected by a webhook, loudly', () => inDoubt(async (world) => {
+    world.inject(fault('operator.settles-wrongly'))
+    await world.advance(60_000)
+    expect(await world.belief('charge-keyless-blind', 'o_1')).toMatchObject({ state: 'cancelled', effect: 'did_not_happen' })
+    world.inject(fault('webhook.early'))
+    await world.advance(120_000)
+    expect(await world.belief('charge-keyless-blind', 'o_1')).toMatchObject({ state: 'succeeded', effect: 'happened' })
+    expect(world.alerts.map(({ alert }) => alert.kind)).toContain('corrected')
+  }))
+})

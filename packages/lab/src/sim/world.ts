@@ -12,9 +12,11 @@ import type { Mischief } from '../faults/steps.ts'
 import { ALL_CONTRACTS, type ProviderContract } from '../providers/contract.ts'
 import { type Later, ProviderModel } from '../providers/model.ts'
 import { standardOperations } from '../workload/operations.ts'
+import { Callers, type OpenIntent } from './callers.ts'
 import { type Database, MemoryDatabase, SqliteDatabase } from './database.ts'
 import { WorldHands } from './hands.ts'
 import { clientOf } from './network.ts'
+import { carryOut } from './operators.ts'
 import { SimProcess } from './process.ts'
 import { between, pick, type Random, seeded, seedOf } from './random.ts'
 import { Scheduler } from './scheduler.ts'
@@ -55,8 +57,6 @@ export type Running = {
   carrier: Carrier | null
 }
 
-export type OpenIntent = { -readonly [K in keyof Intent]: Intent[K] }
-
 /** Where all worlds begin: a Monday morning. */
 const BEGIN_AT = Date.UTC(2026, 0, 5, 8)
 const HOUR = 3_600_000
@@ -80,11 +80,9 @@ export class SimWorld implements World {
   readonly database: Database
   readonly models = new Map<string, ProviderModel>()
   readonly running = new Map<string, Running>()
-  readonly openIntents: OpenIntent[] = []
+  readonly callers: Callers
   readonly toldAlerts: ToldAlert[] = []
   readonly toldOutcomes: Told[] = []
-  /** Intents under whose key another input was taken: there must be none. */
-  readonly keysReused: Intent[] = []
   readonly hands: WorldHands
   readonly operations: readonly Operation[]
   /** Shifts of the database's clock, handlers that throw, alerts that cannot be delivered, a database that is down: until when. */
@@ -127,6 +125,7 @@ export class SimWorld implements World {
     this.#sources = options.operations ?? standardOperations()
     const unsent = () => Promise.reject(new Error('operations of the world itself are not for sending'))
     this.operations = this.#sources.map((source) => source({ request: unsent, connect: unsent }))
+    this.callers = new Callers(this)
     this.hands = new WorldHands(this, stream('hands'))
   }
 
@@ -182,7 +181,7 @@ export class SimWorld implements World {
   // ── what others see ───────────────────────────────────────────────────────────────────────────────────────────────
 
   get providers(): ReadonlyMap<string, ProviderView> { return this.models }
-  get intents(): readonly Intent[] { return this.openIntents }
+  get intents(): readonly Intent[] { return this.callers.intents }
   get alerts(): readonly ToldAlert[] { return this.toldAlerts }
   get told(): readonly Told[] { return this.toldOutcomes }
   get faults(): readonly InjectedFault[] { return this.board.injected }
@@ -247,7 +246,7 @@ export class SimWorld implements World {
     const { lease, concurrency } = this.#options
     try {
       running.steward = await Steward.open({
-        store: noting(simStore(raw, sim, this.#storeNetwork()), running.workers), operations, system: sim.system, log: sim.log,
+        store: simStore(raw, sim, this.#storeNetwork(running)), operations, system: sim.system, log: sim.log,
         onAlert: (alert) => this.#onAlert(sim, alert),
         ...(options.release === undefined ? {} : { release: options.release }), ...(lease === undefined ? {} : { lease }), ...(concurrency === undefined ? {} : { concurrency }),
       })
@@ -303,9 +302,10 @@ export class SimWorld implements World {
     this.running.get(name)?.sim.thaw()
   }
 
-  freezeFor(process: SimProcess, forMs: number): void {
+  freezeFor(process: SimProcess, forMs: number, isAsleep = false): void {
     if (process.state !== 'alive') return
-    this.freeze(process.name)
+    this.say(`${process.name} is ${isAsleep ? 'asleep' : 'frozen'}`)
+    process.freeze(isAsleep)
     this.scheduler.after(forMs, null, () => { if (this.running.get(process.name)?.sim === process) this.thaw(process.name) })
   }
 
@@ -330,17 +330,17 @@ export class SimWorld implements World {
     return {
       scheduler: this.scheduler, mischief: this.#mischief, random: this.#wireRandom, now: () => this.now,
       provider: (name) => this.#model(name), onLater: (later) => this.#promise(later), trace: (line) => this.say(line),
-      kill: (process) => this.#killThis(process), freeze: (process, forMs) => this.freezeFor(process, forMs),
+      kill: (process) => this.#killThis(process), freeze: (process, forMs, isAsleep) => this.freezeFor(process, forMs, isAsleep),
     }
   }
 
-  #storeNetwork(): Parameters<typeof simStore>[2] {
+  #storeNetwork({ workers }: Running): Parameters<typeof simStore>[2] {
     const longest = this.#options.storeLatencyMs ?? 3
     return {
       scheduler: this.scheduler, mischief: this.#mischief, pooled: this.#pooled,
       latencyMs: () => (longest === 0 ? 0 : between(this.#storeRandom, 0, longest)),
-      isDown: () => this.now < this.downUntil, outside: (more) => { this.#outside += more }, trace: (line) => this.say(line),
-      kill: (process) => this.#killThis(process), freeze: (process, forMs) => this.freezeFor(process, forMs),
+      isDown: () => this.now < this.downUntil, enlisted: (worker) => { if (!workers.includes(worker)) workers.push(worker) }, outside: (more) => { this.#outside += more }, trace: (line) => this.say(line),
+      kill: (process) => this.#killThis(process), freeze: (process, forMs, isAsleep) => this.freezeFor(process, forMs, isAsleep),
     }
   }
 
@@ -365,39 +365,8 @@ export class SimWorld implements World {
   }
 
   /** Submits without waiting for the answer; what becomes of it is on the intent. */
-  submitNow(name: string, options: SubmitOptions<Json>, process?: string): OpenIntent {
-    const where = process ?? this.processes.find((one) => this.running.get(one)?.sim.state === 'alive') ?? ''
-    const running = this.running.get(where)
-    const operation = running?.operations.find((one) => one.name === name) ?? this.operations.find((one) => one.name === name)
-    if (!operation) throw new Error(`no operation is called "${name}". Known are: ${this.operations.map((one) => one.name).join(', ')}`)
-    const intent: OpenIntent = {
-      operation: name, key: options.key, input: options.input, provider: operation.provider ?? operation.idempotency.provider ?? name, process: where,
-      askedAt: this.now, acknowledgedAt: null, refused: null, group: options.group ?? null,
-    }
-    this.openIntents.push(intent)
-    this.say(`${where} submit ${name}/${options.key}`)
-    if (!running || running.sim.state !== 'alive' || (running.steward === null && running.carrier === null)) {
-      intent.refused = 'no process is there to take it'
-      return intent
-    }
-    const submitted: Promise<unknown> = running.carrier ? running.carrier.submit(name, options) : (running.steward as Steward).submit(operation, options)
-    submitted.then(
-      () => { if (running.sim.state === 'alive') intent.acknowledgedAt = this.now },
-      (error: unknown) => { intent.refused = error instanceof Error ? error.message : String(error) },
-    )
-    return intent
-  }
-
-  /** The same intent again, or another input under its key, which must be refused. */
-  resubmit(intent: OpenIntent, input: Json, process: string, isOther: boolean): void {
-    const running = this.running.get(process)
-    const operation = running?.operations.find((one) => one.name === intent.operation)
-    if (!running?.steward || running.sim.state !== 'alive' || !operation) return
-    this.say(`${process} submit again ${intent.operation}/${intent.key}${isOther ? ' with another input' : ''}`)
-    running.steward.submit(operation, { key: intent.key, input }).then(
-      () => { if (isOther && intent.acknowledgedAt !== null) this.keysReused.push(intent) },
-      () => undefined,
-    )
+  submitNow(operation: string, options: SubmitOptions<Json>, process?: string, how: 'submit' | 'perform' = 'submit'): OpenIntent {
+    return this.callers.submit(operation, options, process, how)
   }
 
   inject(fault: Fault): void {
@@ -444,7 +413,7 @@ export class SimWorld implements World {
     if (name === undefined) return 'no process is alive'
     this.say(`operator ${action.do}`)
     try {
-      await this.ask(() => act(this.process(name), action))
+      await this.ask(() => carryOut(this.process(name), action))
       return null
     } catch (error) {
       return error instanceof Error ? error.message : String(error)
@@ -468,31 +437,4 @@ export class SimWorld implements World {
     await this.scheduler.rest()
     this.database.close()
   }
-}
-
-async function act(steward: StewardApi, action: OperatorAction): Promise<unknown> {
-  const who = { by: action.by, why: action.why }
-  switch (action.do) {
-    case 'settle': return await steward.settle(action.operation, action.key, { ...who, outcome: action.outcome })
-    case 'cancel': return await steward.cancel(action.operation, action.key, who)
-    case 'retry_now': return await steward.retryNow(action.operation, action.key, who)
-    case 'redrive': return await steward.redrive(action.operation, action.key, who)
-    case 'redrive_many': return await steward.redriveMany({ operation: action.operation }, who)
-    case 'pause': return await steward.pause(action.scope, who)
-    case 'resume': return await steward.resume(action.scope, who)
-  }
-}
-
-/** The store, with a note of the identities under which the process works. */
-function noting(store: Store, workers: string[]): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name)
-      if (name !== 'enlist') return member
-      return (row: Parameters<Store['enlist']>[0]) => {
-        if (!workers.includes(row.worker)) workers.push(row.worker)
-        return target.enlist(row)
-      }
-    },
-  })
 }

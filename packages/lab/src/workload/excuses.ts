@@ -24,7 +24,7 @@ export async function unexplained(world: SimWorld, liveness: readonly Violation[
   const kept: Violation[] = []
   for (const violation of liveness) {
     const call = violation.rule === 'decided' ? await world.observer.find(violation.operation, violation.key) : null
-    const isStopped = call?.story.some((entry) => (entry.what === 'closed' && entry.verdict === 'rejected') || (entry.what === 'action' && entry.action === 'cancel')) === true
+    const isStopped = call?.story.some((entry) => (entry.what === 'closed' && entry.verdict === 'rejected' && entry.status !== 409) || (entry.what === 'action' && entry.action === 'cancel')) === true
     const canAsk = world.operations.find((operation) => operation.name === violation.operation)?.idempotency.lookup !== undefined
     if (canAsk || !isStopped) kept.push(violation)
   }

@@ -35,6 +35,8 @@ export type ModelledOptions = {
   /** What a release can do wrong; all default to doing it right. */
   readonly ignoresKey?: boolean
   readonly ignoresSignal?: boolean
+  /** The client opens sockets of its own: neither witness nor gate see its requests. */
+  readonly isUnseen?: boolean
   readonly definition?: Partial<Pick<Operation, 'timeout' | 'giveUpAfter' | 'maxAttempts' | 'backoff' | 'upgrade' | 'pollEvery' | 'onSettled' | 'holdAfter' | 'redact'>>
 }
 
@@ -58,7 +60,7 @@ async function send(client: Client, contract: ProviderContract, shape: ErrorShap
   const answer = await client.request({
     provider: contract.name, method: contract.isNatural ? 'PUT' : 'POST', path: `/effects/${context.call.key}`, headers: key,
     body: { operation: context.call.operation, ...input },
-    ...(options.ignoresSignal === true ? {} : { signal: context.signal }),
+    ...(options.ignoresSignal === true ? {} : { signal: context.signal }), ...(options.isUnseen === true ? { isUnseen: true } : {}),
   })
   if (answer.status >= 400) throw shape(answer)
   const body = answer.body as Readonly<Record<string, Json>>

@@ -4,7 +4,7 @@ import { FAULT_KINDS, fault } from '../faults/kinds.ts'
 import { between, pick, seeded, seedOf } from '../sim/random.ts'
 import { operationName, STANDARD_NAMES, type StandardName } from './operations.ts'
 
-export type PlannedCall = { readonly atMs: number; readonly operation: string; readonly key: string; readonly input: Json; readonly group: string | null; readonly expiresInMs: number | null; readonly startsInMs: number | null }
+export type PlannedCall = { readonly atMs: number; readonly operation: string; readonly key: string; readonly input: Json; readonly group: string | null; readonly expiresInMs: number | null; readonly startsInMs: number | null; readonly how: 'submit' | 'perform' }
 export type PlannedFault = { readonly atMs: number; readonly fault: Fault }
 
 export type Plan = {
@@ -14,12 +14,16 @@ export type Plan = {
   readonly workers: number
   readonly lease: string
   readonly concurrency: number
+  /** Rounds are never late, however little they find: the engine's defaults, at the price of real time. */
+  readonly isPunctual: boolean
   readonly calls: readonly PlannedCall[]
   readonly faults: readonly PlannedFault[]
 }
 
 const SECOND = 1_000
 const PER_CALL_MS = 300 * SECOND
+/** The same, where every idle second is lived through. */
+const PUNCTUAL_MS = 15 * SECOND
 /** Calls per fault. */
 const CALLS_PER_FAULT = 5
 
@@ -37,17 +41,20 @@ export const STANDARD_KINDS: readonly string[] = FAULT_KINDS.filter((kind) => ki
 
 export function planOf({ seed, calls, operations = STANDARD_NAMES, kinds = STANDARD_KINDS, perCallMs = PER_CALL_MS }: PlanOptions): Plan {
   const random = seeded(seedOf(seed, 'plan'))
-  const spanMs = calls * perCallMs
+  const isPunctual = random() < 0.05
+  const pace = isPunctual ? Math.min(perCallMs, PUNCTUAL_MS) : perCallMs
+  const spanMs = calls * pace
   const planned: PlannedCall[] = []
   let atMs = 0
   for (let n = 0; n < calls; n++) {
     // Two of three come close after another, the rest after a pause.
-    atMs = Math.min(spanMs, atMs + (random() < 0.66 ? between(random, 0, SECOND) : between(random, 0, 6 * perCallMs)))
+    atMs = Math.min(spanMs, atMs + (random() < 0.66 ? between(random, 0, SECOND) : between(random, 0, 6 * pace)))
     planned.push({
       atMs, operation: operationName(pick(random, operations)), key: `o_${n}`, input: { orderId: `o_${n}`, amount: between(random, 1, 99_999) },
       group: random() < 0.2 ? `customer_${between(random, 1, 5)}` : null,
       expiresInMs: random() < 0.05 ? between(random, 30 * SECOND, 3_600 * SECOND) : null,
-      startsInMs: random() < 0.05 ? between(random, SECOND, 12 * perCallMs) : null,
+      startsInMs: random() < 0.05 ? between(random, SECOND, 12 * pace) : null,
+      how: random() < 0.2 ? 'perform' : 'submit',
     })
   }
   const faults: PlannedFault[] = kinds.length === 0 ? [] : Array.from({ length: Math.ceil(calls / CALLS_PER_FAULT) }, () => {
@@ -58,8 +65,8 @@ export function planOf({ seed, calls, operations = STANDARD_NAMES, kinds = STAND
   return {
     seed, spanMs, calls: planned, faults,
     workers: between(random, 2, 3),
-    // Short leases cost a heartbeat every second: a few worlds have the engine's default.
-    lease: random() < 0.03 ? '4s' : pick(random, ['30s', '2m', '5m']),
+    isPunctual,
+    lease: isPunctual ? '4s' : pick(random, ['30s', '2m', '5m']),
     concurrency: pick(random, [1, 4, 64]),
   }
 }

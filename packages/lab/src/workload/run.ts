@@ -6,7 +6,8 @@
  */
 import { auditWorld, type Rule, surplusEffects } from '../auditor/index.ts'
 import type { RunResult, Violation } from '../contract.ts'
-import { createWorld, type OpenIntent, type SimOptions, type SimWorld } from '../sim/world.ts'
+import type { OpenIntent } from '../sim/callers.ts'
+import { createWorld, type SimOptions, type SimWorld } from '../sim/world.ts'
 import { excuses, unexplained } from './excuses.ts'
 import { standardOperations } from './operations.ts'
 import { type Plan, type PlanOptions, planOf, type PlannedCall } from './plan.ts'
@@ -33,7 +34,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
   const pace = PACE[options.store ?? 'memory']
   const plan = planOf({ ...pace, ...options })
   const world = await createWorld({
-    seed: plan.seed, workers: plan.workers, lease: plan.lease, concurrency: plan.concurrency, store: options.store ?? 'memory', keepTrace: options.keepTrace ?? false,
+    seed: plan.seed, workers: plan.workers, lease: plan.lease, concurrency: plan.concurrency, ...(plan.isPunctual ? { lateMs: 0 } : {}), store: options.store ?? 'memory', keepTrace: options.keepTrace ?? false,
     operations: standardOperations(options.operations), nextRelease: standardOperations(options.operations, nextVersion),
   })
   try {
@@ -44,7 +45,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
     await makePeace(world)
     await rest(world, pace)
     const after = await auditWorld(world, { atRest: true, excused })
-    return await resultOf(world, [...during.safety, ...after.safety, ...reused(world)], await unexplained(world, after.liveness))
+    return await resultOf(world, [...during.safety, ...after.safety, ...promised(world)], await unexplained(world, after.liveness))
   } finally {
     await world.close()
   }
@@ -67,7 +68,7 @@ function submit(world: SimWorld, call: PlannedCall, before: OpenIntent | null, t
     ...(call.group === null ? {} : { group: call.group }),
     ...(call.expiresInMs === null ? {} : { expiresAt: world.now + call.expiresInMs }),
     ...(call.startsInMs === null ? {} : { runAt: world.now + call.startsInMs }),
-  }, world.pickProcess(world.hands.random) ?? undefined)
+  }, world.pickProcess(world.hands.random) ?? undefined, call.how)
   world.scheduler.after(ASK_AGAIN_MS, null, () => submit(world, call, intent, tries + 1))
 }
 
@@ -99,8 +100,15 @@ async function rest(world: SimWorld, { lookMs, lastMs }: Pace): Promise<void> {
   await world.advance(lastMs)
 }
 
-function reused(world: SimWorld): readonly Violation[] {
-  return world.keysReused.map(({ operation, key }) => ({ rule: 'one-key', operation, key, what: 'another input was taken under its key' }))
+/** What the auditor cannot see from its side: other inputs under a key, outcomes told to callers, and purposes that were taken over. */
+function promised(world: SimWorld): readonly Violation[] {
+  const reused = world.callers.keysReused.map(({ operation, key }) => ({ rule: 'one-key', operation, key, what: 'another input was taken under its key' }))
+  const untrue = world.callers.untrueOutcomes.map((one) => ({ rule: 'true-outcome', ...one }))
+  const twice = world.intents.filter(({ supersedes, acknowledgedAt }) => supersedes != null && acknowledgedAt !== null).flatMap(({ operation, key, provider, supersedes }) => {
+    const effects = [supersedes ?? '', key].map((one) => world.models.get(provider)?.effectsOf(one).length ?? 0)
+    return effects.every((count) => count > 0) ? [{ rule: 'one-purpose', operation, key, what: `it replaced "${supersedes}", and both happened` }] : []
+  })
+  return [...reused, ...untrue, ...twice]
 }
 
 async function resultOf(world: SimWorld, safety: readonly Violation[], liveness: readonly Violation[]): Promise<WorkloadResult> {

@@ -8,7 +8,7 @@ export const identity: readonly ScenarioFacts[] = [
     question: 'Where is the key born, is it stored before the first byte leaves, and which volatile field could change it on a retry?',
     incidents: [
       { what: 'Key was a hash over a payload that contains SDK timestamps and re-encrypted card data: a retry looked like a new payment.', cost: 'Duplicate authorisations reported by a merchant.', source: S.adyenct },
-      { what: 'Key contained the wall clock to the second, with a note to self in the code; the UNIQUE constraint could never fire.', cost: 'Security finding; no incident count given.', source: S.flexprice },
+      { what: 'Key contained the wall clock to the second, with a note to mend it in the code; the UNIQUE constraint could never fire.', cost: 'Security finding; no incident count given.', source: S.flexprice },
       { what: 'Key contained a short-lived token that is re-minted on every retry.', cost: 'Published as an advisory: buyer can be charged twice for one payment.', source: S.pympp },
     ],
     invariants: ['I01', 'I04'],

@@ -12,7 +12,7 @@ export const ambiguousCall: Plays = {
       stage.fault('net.answer-lost', { parameters: { times: 3 } })
       await stage.submit('o2')
       await stage.rest()
-      for (const key of ['o1', 'o2']) stage.expect(stage.effects(key).length > 0, `${key} never happened, although every request arrived`)
+      for (const key of ['o1', 'o2']) stage.expect(stage.effects(key).length > 0 || stage.refusedLater(key), `${key} never happened, although every request arrived`)
     },
   },
   'timeout-below-provider-latency': {
@@ -69,7 +69,7 @@ export const ambiguousCall: Plays = {
       await stage.rest()
       for (const key of ['o1', 'o2']) {
         const call = await stage.call(key)
-        stage.expect(call?.state !== 'cancelled', `${key} says "cancelled", and the provider did it`)
+        stage.expect(call?.state !== 'cancelled' || stage.effects(key).length === 0, `${key} says "cancelled", and the provider did it`)
         stage.expect((call?.attempts ?? 0) <= 1, `${key} was sent again after the cancel`)
       }
     },

@@ -53,13 +53,13 @@ export const load: Plays = {
     },
   },
   'herd-after-the-outage': {
-    does: 'The provider cannot be reached for two hours while three hundred calls gather; then it is back.',
+    does: 'The provider cannot be reached for an hour while a hundred calls gather; then it is back.',
     fits: ANY_ANSWER,
     waitsFor: LIMITS,
     async run(stage) {
-      stage.fault('connect.refused', { forMs: 2 * HOUR })
-      await flood(stage, keys(300))
-      await stage.world.advance(2 * HOUR)
+      stage.fault('connect.refused', { forMs: HOUR })
+      await flood(stage, keys(100))
+      await stage.world.advance(HOUR)
       const backAt = stage.world.now
       await stage.rest()
       stage.expect(peak(stage, backAt) <= 2 * ALLOWED_PER_SECOND, `${peak(stage, backAt)} requests reached the provider within one second of its return`)
@@ -87,7 +87,7 @@ export const load: Plays = {
       stage.expect((await huge).refused?.includes('STEWARD_INPUT') === true, 'an input beyond the limit was not refused to the caller\'s face')
       await stage.rest()
       const neighbours = await Promise.all(keys(deaths, 'after-').map(async (key) => (await stage.call(key))?.state))
-      stage.expect(neighbours.every((state) => state === 'succeeded' || state === 'in_doubt'), `its neighbours ended ${neighbours.join(', ')}`)
+      stage.expect(neighbours.every((state) => state === 'succeeded' || state === 'in_doubt' || state === 'rejected'), `its neighbours ended ${neighbours.join(', ')}`)
       if (stage.answer !== 'none') stage.expect(deaths < 6 || world.alerts.some((told) => told.alert.kind === 'worker_lost_repeatedly'), `${deaths} workers were lost in a row while sending it, and nobody was told`)
     },
   },

@@ -1,5 +1,5 @@
 /** Who may act, until when, and by which clock. */
-import { ANY_ANSWER, HOUR, keys, MINUTE, type Plays, SECOND } from '../scenario.ts'
+import { ANY_ANSWER, keys, MINUTE, type Plays, SECOND } from '../scenario.ts'
 
 export const ownershipAndTime: Plays = {
   'zombie-worker-after-lease': {
@@ -19,15 +19,15 @@ export const ownershipAndTime: Plays = {
     does: 'One worker\'s clock is an hour ahead, another\'s an hour behind, and the database\'s jumps while calls are lost and repeated.',
     fits: ANY_ANSWER,
     async run(stage) {
-      stage.fault('clock.worker-ahead', { where: 'a', forMs: HOUR })
-      stage.fault('clock.worker-behind', { where: 'b', forMs: HOUR })
+      stage.fault('clock.worker-ahead', { where: 'a', forMs: 10 * MINUTE })
+      stage.fault('clock.worker-behind', { where: 'b', forMs: 10 * MINUTE })
       stage.fault('net.answer-lost', { parameters: { times: 3 } })
       await stage.submit(...keys(6))
       stage.fault('clock.db-ahead')
       await stage.world.advance(5 * MINUTE)
       stage.fault('clock.db-behind')
       await stage.submit('o7')
-      await stage.world.advance(2 * HOUR)
+      await stage.world.advance(10 * MINUTE)
       await stage.rest()
     },
   },
