@@ -189,7 +189,7 @@ function answered(call: Call, event: CallEvent & { type: 'answered' }, policy: P
 /** How long the provider told us to stay away. A verdict function of the user's may come up with any number; one that is no length of time must not become an instant. */
 function waitMs(said: Verdict | LookupAnswer): number {
   const told = 'retryAfterMs' in said ? (said.retryAfterMs ?? 0) : 0
-  return Number.isFinite(told) ? Math.max(0, told) : 0
+  return Number.isFinite(told) ? Math.min(Math.max(0, Math.ceil(told)), LIMITS.retryAfterMs) : 0
 }
 
 /** Records what a verdict says of its own attempt. */
@@ -233,7 +233,9 @@ function answeredLate(call: Call, event: CallEvent & { type: 'answered' }, polic
   const refuses = verdict.kind === 'rejected' && !isEnd(call.state) && call.open.some((known) => known.n === attempt)
   const stop = call.stop ?? (refuses ? { kind: 'refuse' as const, at: now, by: `attempt ${attempt}`, why: verdict.reason } : null)
   const closed = { ...call, stop, facts: withFact(call.facts, fact), open: call.open.map((known) => (known.n === attempt && known.closedAt === null ? { ...known, closedAt: now, verdict: 'unknown' as const } : known)) }
-  return { call: conclude(closed, policy, now, retryAtOf(call, policy, now, entropy)), entry }
+  // Its own next attempt waits, too: the scope that is held is everybody's.
+  const wait = waitMs(verdict)
+  return { call: conclude(closed, policy, now, retryAtOf(call, policy, now, entropy)), entry, ...(wait > 0 ? { holdUntilAt: now + wait } : {}) }
 }
 
 /** The provider took it after all. An end stands (people are told); an open call is not sent again, whatever the record thought of that attempt. */
@@ -396,11 +398,19 @@ export function admitsSuccessor(call: Call): boolean {
   return isEnd(call.state) && call.effect === 'did_not_happen' && call.supersededBy === null && acceptedAfterEnd(call) === null
 }
 
-/** The attempt that a late answer called accepted when the call had ended without it, until a fact denies that very attempt. */
+/** An attempt that a late answer called accepted when the call had ended without it, and that no later fact has denied. */
 function acceptedAfterEnd(call: Call): number | null {
-  const late = call.story.findLast((entry) => entry.what === 'late' && entry.verdict === 'accepted')
-  if (late?.what !== 'late') return null
-  return call.facts.some((fact) => fact.kind === 'refuted' && fact.attempt === late.attempt && fact.generation === undefined && fact.at >= late.at) ? null : late.attempt
+  let state = call.state
+  const taken = new Map<number, number>()
+  for (const entry of call.story) {
+    if (entry.what === 'late' && entry.verdict === 'accepted' && isEnd(state)) taken.set(entry.attempt, entry.at)
+    state = entry.to ?? (entry.what === 'submitted' ? 'waiting' : state)
+  }
+  for (const [attempt, at] of taken) {
+    const denied = call.facts.some((fact) => fact.kind === 'refuted' && fact.generation === undefined && fact.at >= at && (fact.attempt ?? attempt) === attempt)
+    if (!denied) return attempt
+  }
+  return null
 }
 
 function superseded(call: Call, byKey: string): Step | Refusal {

@@ -11,13 +11,13 @@ export function sameFact(a: Fact, b: Fact): boolean {
 }
 
 /**
- * The facts with one more; the same list when it says nothing new. A refutation by instant covers all that an earlier
- * one covers, so the later takes its place: a source that repeats itself for ever does not grow the row.
+ * The facts with one more; the same list when it says nothing new. A later refutation from the same source covers all
+ * that its earlier one covers and takes its place: a source that repeats itself for ever does not grow the row.
  */
 export function withFact(facts: readonly Fact[], fact: Fact): readonly Fact[] {
   const known = facts.find((one) => sameFact(one, fact))
   if (!known) return [...facts, fact]
-  const says = known.kind === 'refuted' && known.attempt === undefined && fact.at > known.at
+  const says = known.kind === 'refuted' && fact.at > known.at
   return says ? facts.map((one) => (one === known ? fact : one)) : facts
 }
 

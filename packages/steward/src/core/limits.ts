@@ -8,6 +8,8 @@ export const LIMITS = {
   inputBytes: 256 * 1024,
   /** Bytes of a result as JSON text. A larger one is recorded as applied, result missing. */
   resultBytes: 256 * 1024,
+  /** Longest wait that a provider is obeyed for. More is a broken header; 30 days. */
+  retryAfterMs: 30 * 24 * 60 * 60 * 1_000,
   /** Characters of any one sentence in a story: reasons, people's words. */
   reasonChars: 500,
   /** Wire exchanges kept per attempt; the rest is counted. An SDK that sends more is in a loop. */

@@ -10,6 +10,7 @@
  * Errors are foreign objects: every property is read behind a guard, chains are followed to a fixed depth, and
  * reasons carry names, codes and statuses only, never messages, bodies or headers.
  */
+import { LIMITS } from './limits.ts'
 import type { FailureVerdict, Verdict, WireExchange } from './verdict.ts'
 
 export type VerdictOptions = {
@@ -23,8 +24,6 @@ export type Tried = { readonly clientTries?: number }
 const CHAIN_DEPTH = 8
 const CHAIN_NODES = 32
 const REASON_LENGTH = 200
-/** Longest Retry-After that is believed, in milliseconds: 30 days. */
-const RETRY_AFTER_MAX_MS = 30 * 24 * 60 * 60 * 1000
 
 /** Where clients keep the error beneath: `cause` (fetch, axios), `detail` (Stripe), `original` (Slack). */
 const BENEATH = ['cause', 'detail', 'original', 'originalError'] as const
@@ -89,7 +88,7 @@ export function retryAfterMs(value: unknown, nowMs?: number): number | undefined
 }
 
 function boundedWait(ms: number): number | undefined {
-  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.ceil(ms)), RETRY_AFTER_MAX_MS) : undefined
+  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.ceil(ms)), LIMITS.retryAfterMs) : undefined
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

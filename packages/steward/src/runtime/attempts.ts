@@ -5,7 +5,7 @@
  * transaction (rev, lease, controls). Its answer is recorded under the lease; when that is gone, as a fact. If this
  * process dies in between, the record says `running`, and whoever finds the process dead lapses it to `unknown`.
  */
-import type { Call } from '../core/call.ts'
+import type { Call, OpenAttempt } from '../core/call.ts'
 import { type Decision, decide, type LookupAnswer, mayUpgrade } from '../core/decide.ts'
 import { durationText } from '../core/duration.ts'
 import { notJson } from '../core/input.ts'
@@ -15,7 +15,7 @@ import type { Verdict } from '../core/verdict.ts'
 import type { ControlWrite, Lease } from '../ports/store.ts'
 import { RunningAttempt } from './attempt.ts'
 import { change, type Changing } from './change.ts'
-import type { Hold, HoldRules } from './hold-rules.ts'
+import { type Hold, type HoldRules, providerHold } from './hold-rules.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { Parts } from './parts.ts'
 import { invariantBroken, notUnderstood } from './unworked.ts'
@@ -42,8 +42,10 @@ export class Attempts {
   readonly #o: AttemptsOptions
   readonly #running = new Set<RunningAttempt>()
   #beginning = 0
-  /** Claimed calls whose begin is on its way to the store. */
-  readonly #begins = new Set<string>()
+  /** Calls with begins that the store has not answered for certain, and how many. */
+  readonly #begins = new Map<string, number>()
+  /** Attempts whose answer is on its way to the store. */
+  readonly #answers = new Set<RunningAttempt>()
   #recording = 0
   #closing = false
   /** Closed, and the time for answers on their way is up: nothing is tried again. */
@@ -127,14 +129,25 @@ export class Attempts {
     if (decision.begun === null) return this.#record(call, withOldVersionTold(call, decision, now), registered, { lease, leaseAfter: 'release' })
     const n = decision.begun
     this.#beginning++
-    this.#begins.add(call.id)
+    this.#countBegin(call.id, 1)
     this.#o.holds.begun(registered)
     this.#o.recorder.record(call, decision, registered, { lease, leaseAfter: 'keep', controlsRev: this.#o.controls.rev }, (result) => {
       this.#beginning--
-      this.#begins.delete(call.id)
-      if (result.ok) return this.#send(decision.call, registered, lease, n, deadlineMs)
+      if (result.ok) {
+        this.#send(decision.call, registered, lease, n, deadlineMs)
+        this.#countBegin(call.id, -1)
+        return
+      }
       this.#o.holds.closed(registered, null)
-      if (result.why === 'store') void this.#beginUncertain(call, registered, lease, n)
+      if (result.why === 'store') {
+        void this.#beginUncertain(decision.call, registered, lease, n).finally(() => this.#countBegin(call.id, -1))
+        this.#o.onFree()
+        return
+      }
+      this.#countBegin(call.id, -1)
+      const late = result.why === 'rev' && result.call && !this.has(call.id) ? begunUnder(lease, result.call) : undefined
+      // A begin of ours that was given up for lost has arrived after all, and nobody sends it.
+      if (late && result.call) this.takeOver(result.call, registered, lease, late.n)
       else if (result.why === 'lease') this.#o.keeper.suspect(lease)
       else if (result.why === 'controls') void this.#o.controls.refresh().then(() => this.#o.giveBack(lease, call), () => this.#o.giveBack(lease, call)).then(() => this.#o.onHint())
       else void this.#o.giveBack(lease, call).then(() => this.#o.onHint())
@@ -159,7 +172,13 @@ export class Attempts {
     }
   }
 
-  /** The store did not say whether the begin was stored. Nothing was sent, so once it answers, that is what is recorded. */
+  #countBegin(id: string, by: 1 | -1): void {
+    const count = (this.#begins.get(id) ?? 0) + by
+    if (count === 0) this.#begins.delete(id)
+    else this.#begins.set(id, count)
+  }
+
+  /** The store did not say whether the begin (`call`) was stored. Nothing was sent, so once it answers, that is what is recorded. */
   async #beginUncertain(call: Call, registered: Registered, lease: Lease, n: number): Promise<void> {
     for (;;) {
       if (this.#closing || this.#o.keeper.current !== lease) return
@@ -167,8 +186,7 @@ export class Attempts {
       try {
         const stored = await this.#o.store.get(call.id)
         if (!stored) return
-        const mine = stored.open.some((attempt) => attempt.n === n && attempt.worker === lease.worker && attempt.closedAt === null)
-        if (!mine) return await this.#o.store.giveBack(lease, [call.id])
+        if (!isSameBegin(stored, call, lease, n)) return await this.#o.store.giveBack(lease, [call.id])
         const verdict: Verdict = { kind: 'not_applied', refused: 'unsent', reason: 'the begin could not be confirmed by the store in time; nothing was sent' }
         await change(this.#changing(registered), stored, { type: 'answered', attempt: n, verdict, worker: lease.worker }, { lease })
         return this.#o.onHint()
@@ -219,8 +237,10 @@ export class Attempts {
     const controls = [...(hold?.control ? [hold.control] : []), ...providerHold(registered, decision, 'reason' in verdict ? verdict.reason : verdict.kind, now)]
     const alerts = hold ? [...decision.alerts, hold.alert] : decision.alerts
     this.#recording++
+    this.#answers.add(run)
     this.#o.recorder.record(call, { ...decision, alerts }, registered, { lease, leaseAfter: 'release', controls }, (result) => {
       this.#recording--
+      this.#answers.delete(run)
       if (result.ok) {
         if (controls.length > 0) this.#controlsSet()
         if (decision.call.dueAt !== null) this.#o.dueAt(decision.call.dueAt)
@@ -228,11 +248,13 @@ export class Attempts {
         if (this.#over) return
         this.#o.log.error('an answer could not be stored yet; trying again while the process lives', { operation: call.operation, key: call.key, verdict: verdict.kind, error: String(result.error) })
         this.#recording++
+        this.#answers.add(run)
         this.#o.system.after(STORE_RETRY_MS, () => {
           this.#recording--
+          this.#answers.delete(run)
           if (!this.#over) this.#recordAnswer(run, call, verdict, hold)
         })
-      } else if (result.call && isClosed(result.call, run.n)) {
+      } else if (result.call && isClosedAs(result.call, run.n, verdict)) {
         // A write whose outcome was not heard had arrived: all is said.
       } else if (result.why === 'rev' && result.call) this.#recordAnswer(run, result.call, verdict, hold)
       else {
@@ -248,6 +270,7 @@ export class Attempts {
   async #late(run: RunningAttempt, verdict: Verdict): Promise<void> {
     if (verdict.kind === 'unknown' || run.n === 0) return
     this.#recording++
+    this.#answers.add(run)
     try {
       const event = { type: 'answered' as const, attempt: run.n, verdict, worker: run.lease.worker, wire: run.watch.exchanges() }
       for (;;) {
@@ -263,6 +286,7 @@ export class Attempts {
       }
     } finally {
       this.#recording--
+      this.#answers.delete(run)
       this.#settleIdle()
     }
   }
@@ -297,8 +321,12 @@ export class Attempts {
       if (result.ok) {
         if (guards.controls && guards.controls.length > 0) this.#controlsSet()
         if (decision.call.dueAt !== null) this.#o.dueAt(decision.call.dueAt)
-      } else if (result.why === 'lease') this.#o.keeper.suspect(guards.lease)
-      else void this.#o.giveBack(guards.lease, before)
+      } else {
+        if (result.why === 'lease') this.#o.keeper.suspect(guards.lease)
+        else void this.#o.giveBack(guards.lease, before)
+        // What the provider asked of everybody holds, whatever became of this call.
+        for (const control of guards.controls ?? []) this.#o.store.control(control, []).then(() => this.#controlsSet(), (error: unknown) => this.#o.log.warn('a pause that a provider asked for could not be stored', { operation: before.operation, error: String(error) }))
+      }
       this.#settleIdle()
       this.#o.onFree()
     })
@@ -376,10 +404,11 @@ export class Attempts {
     this.#closed(new RunningAttempt(this.#o, call, registered, lease, n, 0), { kind: 'not_applied', refused: 'unsent', reason: 'the store did not confirm the begin in time; nothing was sent' })
   }
 
-  /** Whether an attempt or a lookup of this call runs here. */
+  /** Whether an attempt of this call begins, runs or is being recorded here, or a lookup runs. */
   has(id: string): boolean {
     if (this.#begins.has(id)) return true
     for (const run of this.#running) if (run.call.id === id) return true
+    for (const run of this.#answers) if (run.call.id === id) return true
     return false
   }
 }
@@ -390,13 +419,19 @@ function withOldVersionTold(before: Call, decision: Decision, now: number): Deci
   return { ...decision, alerts: [...decision.alerts, notUnderstood({ operation: before.operation, at: now, message: `${before.operation} "${before.key}" waits: ${decision.call.reason}. No worker of version ${before.version} has taken it.` }, before.version)] }
 }
 
-/** Retry-After: nobody sends to this provider before then. */
-/** Told to come back later, nobody sends to the provider before then. */
-function providerHold(registered: Registered, { holdProviderUntilAt: untilAt }: Decision, said: string, now: number): readonly ControlWrite[] {
-  return untilAt === null ? [] : [{ set: { kind: 'provider', name: registered.provider, mode: 'hold', untilAt, by: 'steward', why: `the provider asked for a pause (${said})`, at: now } }]
+/** This very answer is on record already: a write whose outcome was not heard has arrived after all. */
+function isClosedAs(call: Call, n: number, verdict: Verdict): boolean {
+  return call.story.some((entry) => entry.what === 'closed' && entry.attempt === n && entry.verdict === verdict.kind)
 }
 
-/** The answer of this attempt is on record already: a write whose outcome was not heard has arrived after all. */
-function isClosed(call: Call, n: number): boolean {
-  return call.story.some((entry) => entry.what === 'closed' && entry.attempt === n)
+/** The attempt that runs under this lease, as far as the record says. */
+function begunUnder(lease: Lease, call: Call): OpenAttempt | undefined {
+  return call.open.find((attempt) => attempt.closedAt === null && attempt.worker === lease.worker)
+}
+
+/** Whether the running attempt of a stored call is the one that was decided in `begun`. Its number alone does not tell: what was never stored is counted again. */
+function isSameBegin(stored: Call, begun: Call, lease: Lease, n: number): boolean {
+  const attempt = begunUnder(lease, stored)
+  const decided = begun.open.find((one) => one.n === n)
+  return attempt !== undefined && decided !== undefined && attempt.n === n && attempt.deadlineAt === decided.deadlineAt
 }

@@ -5,6 +5,7 @@ import { type Call, isEnd } from '../core/call.ts'
 import { type CallEvent, type Decision, decide } from '../core/decide.ts'
 import type { Lease, Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
+import { providerHold } from './hold-rules.ts'
 import type { Registered } from './operation.ts'
 import type { Recorder } from './recorder.ts'
 
@@ -39,7 +40,8 @@ export async function change(around: Changing, call: Call, event: CallEvent, opt
     const decision = alerts.length === 0 ? last : { ...last, alerts: [...alerts, ...last.alerts] }
     if (decision.refused !== null || decision.call === before) return decision
     const leaseAfter = decision.call.state === 'running' ? 'keep' : 'release'
-    const result = await recorder.recordAsync(before, decision, registered, { leaseAfter, ...(options.lease ? { lease: options.lease } : {}) })
+    const controls = providerHold(registered, decision, decision.call.reason, now)
+    const result = await recorder.recordAsync(before, decision, registered, { leaseAfter, controls, ...(options.lease ? { lease: options.lease } : {}) })
     if (result.ok) return decision
     if (!result.call || result.why !== 'rev') return { ...decision, call: result.call ?? before, refused: 'the call is not where it was' }
     before = result.call

@@ -69,7 +69,7 @@ export function encrypted(store: Store, encryption: Encryption): Store {
   const openWrite = (result: WriteResult): WriteResult => (!result.ok && result.call ? { ...result, call: box.open(result.call) } : result)
   const overrides: Partial<Store> = {
     write: async (batch) => (await store.write(batch.map((write) => sealWrite(box, write)))).map(openWrite),
-    insert: async (batch) => (await store.insert(batch.map((write) => sealInsert(box, write)))).map((result, i) => openInsert(box, result, (batch[i] as InsertWrite).call)),
+    insert: async (batch, more) => (await store.insert(batch.map((write) => sealInsert(box, write)), more)).map((result, i) => openInsert(box, result, (batch[i] as InsertWrite).call)),
     writeSettling: async (write, inTx) => {
       const settled = await store.writeSettling(sealWrite(box, write), inTx)
       return { ...settled, result: openWrite(settled.result) }

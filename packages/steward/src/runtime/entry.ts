@@ -70,7 +70,7 @@ export class Entrance {
       return await this.#enter(call, registered, mode, uncertain)
     } catch (error) {
       // The caller is told that nobody knows. If it was stored after all, nobody may wait for us to send it.
-      for (const { lease, begun } of uncertain) if (lease) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.n ?? null)
+      for (const { lease, begun } of uncertain) if (lease) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.decision.call.open.at(-1)?.deadlineAt ?? null)
       throw error
     }
   }
@@ -120,10 +120,11 @@ export class Entrance {
 
   /** Waits for the next try, or throws: once an insert was not answered, only an answer to a later one says what became of it. */
   async #again(call: Call, error: unknown, tries: number, uncertain: readonly Uncertain[]): Promise<void> {
-    if (uncertain.length === 0 || !(error instanceof StewardError) || !error.code.startsWith('STEWARD_STORE_')) throw error
-    if (tries >= TRIES) {
-      if (error.details['outcome'] === 'unknown') throw error
-      throw new StewardError('STEWARD_STORE_UNAVAILABLE', `whether ${call.operation} "${call.key}" was stored is not known: the answer to a first insert got lost, and the store has not answered since (${error.message}). Submit it again with the same key; it joins what is there.`, { ...error.details, outcome: 'unknown' }, { cause: error })
+    if (uncertain.length === 0) throw error
+    const known = error instanceof StewardError ? error : null
+    if (tries >= TRIES || !known?.code.startsWith('STEWARD_STORE_')) {
+      if (known?.details['outcome'] === 'unknown') throw error
+      throw new StewardError('STEWARD_STORE_UNAVAILABLE', `whether ${call.operation} "${call.key}" was stored is not known: the answer to a first insert got lost, and the store has not answered since (${error instanceof Error ? error.message : String(error)}). Submit it again with the same key; it joins what is there.`, { ...known?.details, outcome: 'unknown' }, { cause: error })
     }
     const waitMs = Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (tries - 1))
     await new Promise<void>((resolve) => void this.#o.system.after(waitMs, resolve))
@@ -211,6 +212,7 @@ export class Entrance {
   #resume(stored: Call, registered: Registered, uncertain: readonly Uncertain[]): void {
     const { worker, keeper } = this.#o
     if (worker.has(stored.id)) return
+    if (stored.state === 'waiting' && stored.dueAt !== null) worker.dueAt(stored.dueAt)
     for (const { lease, begun } of uncertain) {
       // Where the lease is gone, whoever found that out lapses it or has taken it.
       if (lease === null || keeper.current !== lease) continue

@@ -6,6 +6,7 @@
  * lengthens. After a hold ends, one attempt at a time goes out until one is answered.
  */
 import type { Alert } from '../core/alert.ts'
+import type { Decision } from '../core/decide.ts'
 import type { Verdict } from '../core/verdict.ts'
 import type { ControlWrite } from '../ports/store.ts'
 import { durationText } from '../core/duration.ts'
@@ -125,4 +126,9 @@ export class HoldRules {
       },
     }
   }
+}
+
+/** Told to come back later, nobody sends to the provider before then. */
+export function providerHold(registered: Registered, { holdProviderUntilAt: untilAt }: Decision, said: string, now: number): readonly ControlWrite[] {
+  return untilAt === null ? [] : [{ set: { kind: 'provider', name: registered.provider, mode: 'hold', untilAt, by: 'steward', why: `the provider asked for a pause (${said})`, at: now } }]
 }

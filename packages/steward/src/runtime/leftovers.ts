@@ -22,7 +22,8 @@ export type LeftoversOptions = Pick<Parts, 'store' | 'system' | 'log' | 'keeper'
   onFreed(): void
 }
 
-type Inserted = { readonly registered: Registered; readonly lease: Lease; readonly n: number | null }
+/** `deadlines` of the attempts that its tries had begun: a number alone does not tell a begin that was stored from one that was counted again. */
+type Inserted = { readonly registered: Registered; readonly lease: Lease; readonly deadlines: Set<number> }
 
 /** Between two looks. A row unknown in two of them, unchanged, is left over: no step of a live call takes this long. */
 const LOOK_MS = 2_000
@@ -53,11 +54,12 @@ export class Leftovers {
     this.#plan()
   }
 
-  /** The answer to an insert under our lease got lost, and nobody will send it. */
-  insertUncertain(id: string, registered: Registered, lease: Lease, n: number | null): void {
-    // Several tries of one insert may be uncertain; that one of them had begun must not be forgotten for a later one that had not.
+  /** The answer to an insert under our lease got lost, and nobody will send it. Several tries of one insert may be uncertain. */
+  insertUncertain(id: string, registered: Registered, lease: Lease, deadlineAt: number | null): void {
     const known = this.#inserted.get(id)
-    if (known?.lease !== lease || known.n === null) this.#inserted.set(id, { registered, lease, n })
+    const inserted = known?.lease === lease ? known : { registered, lease, deadlines: new Set<number>() }
+    if (deadlineAt !== null) inserted.deadlines.add(deadlineAt)
+    this.#inserted.set(id, inserted)
     this.suspect()
   }
 
@@ -112,9 +114,9 @@ export class Leftovers {
   /** Only what an insert of this process began and nobody here was told of: any other may have been sent. */
   #unsent(call: Call, lease: Lease): void {
     const inserted = this.#inserted.get(call.id)
-    const began = call.open.some((attempt) => attempt.n === inserted?.n && attempt.worker === lease.worker && attempt.closedAt === null)
-    if (!inserted || inserted.n === null || inserted.lease !== lease || !began) return
+    const began = call.open.find((attempt) => attempt.worker === lease.worker && attempt.closedAt === null)
+    if (!inserted || inserted.lease !== lease || !began || !inserted.deadlines.has(began.deadlineAt)) return
     this.#inserted.delete(call.id)
-    this.#o.takeOver(call, inserted.registered, lease, inserted.n)
+    this.#o.takeOver(call, inserted.registered, lease, began.n)
   }
 }

@@ -126,9 +126,9 @@ export class Worker {
     this.#attempts.takeOver(call, registered, lease, n)
   }
 
-  /** An insert under our lease may be stored, and nobody will send it. `n`: as begun. */
-  insertUncertain(id: string, registered: Registered, lease: Lease, n: number | null): void {
-    this.#leftovers.insertUncertain(id, registered, lease, n)
+  /** An insert under our lease may be stored, and nobody will send it. `deadlineAt`: of the attempt that it began. */
+  insertUncertain(id: string, registered: Registered, lease: Lease, deadlineAt: number | null): void {
+    this.#leftovers.insertUncertain(id, registered, lease, deadlineAt)
   }
 
   /** The lease holds again after it had run out: what was left in line goes on. */

@@ -40,6 +40,7 @@ export class ThreadLink {
   onSettleRemark: ((remark: Remark) => void) | null = null
   #opening: { resolve: () => void; reject: (error: Error) => void } | null = null
   #closing: (() => void) | null = null
+  /** Why nothing more can be asked; nothing of what comes from then on is stored. */
   #lost: StewardError | null = null
   #n = 0
   #inserts: Flat = []
@@ -78,6 +79,7 @@ export class ThreadLink {
   }
 
   insert(batch: readonly InsertWrite[], more: boolean): Promise<readonly RowAnswer[]> {
+    if (this.#lost !== null) return Promise.reject(this.#lost)
     const from = this.#inserts.length
     try {
       for (const write of batch) flattenInsert(this.#inserts, write)
@@ -91,6 +93,7 @@ export class ThreadLink {
   }
 
   write(batch: readonly CallWrite[]): Promise<readonly RowAnswer[]> {
+    if (this.#lost !== null) return Promise.reject(this.#lost)
     const from = this.#writes.length
     try {
       for (const write of batch) flattenWrite(this.#writes, write)
@@ -103,6 +106,7 @@ export class ThreadLink {
   }
 
   ask(what: string, given: unknown): Promise<unknown> {
+    if (this.#lost !== null) return Promise.reject(this.#lost)
     this.#requests.push({ what, with: given })
     return this.#wait(this.#requestWaiting).then((answer) => (answer !== 0 && 'value' in answer ? answer.value : undefined))
   }
@@ -154,7 +158,6 @@ export class ThreadLink {
   }
 
   #wait(waiting: Waiting[]): Promise<Exclude<Answer, { refusal: Refusal }>> {
-    if (this.#lost !== null) return Promise.reject(this.#lost)
     return new Promise((resolve, reject) => {
       waiting.push({ resolve, reject })
       // At once: the thread works on these while the next are still prepared.
@@ -193,6 +196,8 @@ export class ThreadLink {
   }
 
   #hear(said: FromThread): void {
+    // An answer that a lost thread had left behind: whoever asked was told that nobody knows.
+    if (this.#lost !== null) return
     if (Array.isArray(said)) return this.#answered(said as readonly Reply[])
     this.#remarked(said as Exclude<FromThread, readonly Reply[]>)
   }
@@ -244,11 +249,13 @@ export class ThreadLink {
 
   #lose(why: string): void {
     if (this.#lost !== null) return
-    this.#lost = new StewardError('STEWARD_STORE_UNAVAILABLE', `the thread of ${this.#path} was lost (${why}). Whether what was under way is stored is not known. Open the store again and repeat it: the same writes join what is there.`, { path: this.#path, outcome: 'unknown' })
-    this.#opening?.reject(this.#lost)
-    for (const { waiting } of this.#under.values()) waiting.forEach((one) => one.reject(this.#lost as StewardError))
+    const lost = (outcome: 'unknown' | 'not_stored', said: string): StewardError => new StewardError('STEWARD_STORE_UNAVAILABLE', `the thread of ${this.#path} was lost (${why}). ${said}`, { path: this.#path, outcome })
+    const unknown = lost('unknown', 'Whether what was under way is stored is not known. Open the store again and repeat it: the same writes join what is there.')
+    this.#lost = lost('not_stored', 'Nothing was stored. Open the store again.')
+    this.#opening?.reject(unknown)
+    for (const { waiting } of this.#under.values()) waiting.forEach((one) => one.reject(unknown))
     for (const one of [...this.#insertWaiting, ...this.#writeWaiting, ...this.#requestWaiting]) one.reject(this.#lost)
-    for (const resolve of this.#settles.values()) resolve({ row: null, refusal: { code: this.#lost.code, message: this.#lost.message, details: this.#lost.details } })
+    for (const resolve of this.#settles.values()) resolve({ row: null, refusal: { code: unknown.code, message: unknown.message, details: unknown.details } })
     this.#under.clear()
     this.#settles.clear()
     this.#closing?.()
