@@ -26,7 +26,7 @@ const PATIENCE_MS = 7 * 24 * HOUR
 /** On SQLite idle time is real time: worlds there are short. */
 type Pace = { readonly perCallMs: number; /** Between two looks whether all has come to rest. */ readonly lookMs: number; /** After that, for what is told in rounds. */ readonly lastMs: number }
 const PACE: Readonly<Record<'memory' | 'sqlite', Pace>> = {
-  memory: { perCallMs: 300 * SECOND, lookMs: HOUR, lastMs: 600 * SECOND },
+  memory: { perCallMs: 480 * SECOND, lookMs: HOUR, lastMs: 600 * SECOND },
   sqlite: { perCallMs: 5 * SECOND, lookMs: 60 * SECOND, lastMs: 20 * SECOND },
 }
 
