@@ -28,6 +28,7 @@ async function work(): Promise<void> {
   try {
     for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
       const result = await new Promise<Exhausted>((resolve, reject) => {
+        thread.removeAllListeners()
         thread.once('message', resolve)
         thread.once('error', reject)
         thread.postMessage(task)

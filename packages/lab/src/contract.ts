@@ -1,6 +1,6 @@
 /**
  * What the two halves of the lab agree on: the world (simulator, faults, provider models, workload) on one side, those
- * who ask it (auditor, scenarios, premortem, report) on the other. Types only.
+ * who ask it (auditor, scenarios, premortem, report) on the other. Types, and the names of the injection points.
  *
  * All instants are milliseconds since the epoch of the world's true clock. A process's own clock may be wrong.
  */

@@ -30,10 +30,20 @@ export async function runOneCall(subject: Subject, plan: readonly Planned[], opt
     const twice = plan.some(({ act }) => act.do === 'twice')
     const delayed = plan.some(({ act }) => act.do === 'freeze' || act.do === 'slow' || act.do === 'refuse' || act.do === 'lose_answer')
     const { safety, liveness } = await auditWorld(world, { atRest: true, excused: (rule, operation) => excuses(world, rule, operation) || (twice && rule === 'begun-before-sent') || (delayed && rule === 'obeys-waits') })
-    return { steps: planner.steps, struck: planner.struck, violations: [...safety, ...(await unexplained(world, liveness))], trace: world.trace, traceHash: world.traceHash }
+    return { steps: planner.steps, struck: planner.struck, violations: [...safety, ...(await unexplained(world, liveness)), ...(await knowable(world, plan))], trace: world.trace, traceHash: world.traceHash }
   } finally {
     await world.close()
   }
+}
+
+/** Where nobody died and every request was answered with a success that was heard, there is nothing to doubt, under any answer. */
+async function knowable(world: SimWorld, plan: readonly Planned[]): Promise<readonly Violation[]> {
+  const [operation] = world.operations
+  const call = operation === undefined ? null : await world.observer.find(operation.name, KEY)
+  if (call?.state !== 'in_doubt' || plan.some(({ act }) => act.do === 'kill' || act.do === 'garbled')) return []
+  const requests = [...world.models.values()].flatMap(({ ledger }) => ledger.requests.filter((request) => !request.isLookup))
+  const isHeard = requests.length > 0 && requests.every(({ answered }) => typeof answered === 'number' && answered < 300)
+  return isHeard ? [{ rule: 'knowable', operation: call.operation, key: KEY, what: `it is in doubt (${call.reason}), although every answer was heard` }] : []
 }
 
 /** What others do while the call is at a step. */

@@ -80,6 +80,8 @@ describe('what CI fails on', () => {
     const of = good(charge())
     writeProof(file, { charge: provenBy(of, 7, new Map([['answer-lost', 'survived'], ['crash', 'not handled'], [own.title, 'survived']])) })
     expect(problems(of.operation, of).map((problem) => problem.what)).toEqual(['"crash" is not proven: the operation did not survive it. Run: steward lab charge'])
+    writeProof(file, { charge: provenBy(of, 7, new Map([['answer-lost', 'survived'], ['crash', 'does not apply'], [own.title, 'survived']])) })
+    expect(problems(of.operation, of)[0]?.what).toContain('it asks nothing of an operation with this answer')
   })
 })
 

@@ -93,7 +93,7 @@ async function runOne(request: LabRequest, one: Premortem, scenario: string | un
 }
 
 const proofOf = (premortem: Premortem, { seed, entries }: PremortemResult): ReturnType<typeof provenBy> =>
-  provenBy(premortem, seed, new Map(entries.map(({ entry, verdict }) => [entry, verdict === 'survived' ? 'survived' : 'not handled'])))
+  provenBy(premortem, seed, new Map(entries.map(({ entry, verdict }) => [entry, verdict])))
 
 const traceText = ({ trace, ledger }: Played): string => ['    Step by step (milliseconds of virtual time):', ...trace.map((line) => `      ${line}`), '    All that the provider saw:', ...ledger.map((line) => `      ${line}`)].join('\n')
 
@@ -140,7 +140,7 @@ async function onModels(request: LabRequest, scenario: Scenario): Promise<Reply>
     const played = await play(scenario, { seed, store, source: STANDARD[name](), keepTrace: trace })
     runs.push(played)
     request.say(entryText({ entry: `${name} (${played.answer})`, question: '', isOwn: false, verdict: played.verdict, findings: played.findings, played: null }, seed))
-    if (played.verdict === 'not handled') request.say(accountText(played, seed))
+    if (played.verdict === 'not handled') request.say(accountText(played, `steward lab --scenario ${scenario.id} --seed ${seed} --trace`))
     if (trace) request.say(traceText(played))
   }
   const held = runs.filter(({ verdict }) => verdict === 'survived').length

@@ -11,12 +11,15 @@ import { type Premortem, titleOf } from './definition.ts'
 
 export const PROOF_FILE = 'steward.proof.json'
 
+/** What became of an entry when it was last run. */
+export type Outcome = 'survived' | 'not handled' | 'waits' | 'does not apply' | 'unknown scenario'
+
 export type Proven = {
   readonly version: number
   readonly digest: string
   /** Seed of the run. */
   readonly seed: number
-  readonly entries: Readonly<Record<string, 'survived' | 'not handled'>>
+  readonly entries: Readonly<Record<string, Outcome>>
 }
 export type Proof = { readonly format: 'steward-proof/1'; readonly operations: Readonly<Record<string, Proven>> }
 
@@ -53,6 +56,14 @@ const lean = (text: string): string => text.replace(/\s+/g, ' ').trim()
 /** The text of a function. */
 const textOf = (code: unknown): string => lean(String(code))
 
+const WHY: Readonly<Record<Outcome, string | null>> = {
+  'survived': null,
+  'not handled': 'the operation did not survive it',
+  'waits': 'Steward does not have yet what it takes to survive it',
+  'does not apply': 'it asks nothing of an operation with this answer; choose another',
+  'unknown scenario': 'there was no such scenario',
+}
+
 /** Why this entry of the premortem is not proven now; `null` when it is. */
 export function unproven(premortem: Premortem, entry: string, proof: Proof): string | null {
   const { operation } = premortem
@@ -62,9 +73,9 @@ export function unproven(premortem: Premortem, entry: string, proof: Proof): str
   if (proven.digest !== digestOf(premortem)) return 'the operation or its premortem changed since it was proven'
   const result = proven.entries[entry]
   if (result === undefined) return 'it was never run'
-  return result === 'survived' ? null : 'the operation did not survive it'
+  return WHY[result]
 }
 
-export function provenBy(premortem: Premortem, seed: number, results: ReadonlyMap<string, 'survived' | 'not handled'>): Proven {
+export function provenBy(premortem: Premortem, seed: number, results: ReadonlyMap<string, Outcome>): Proven {
   return { version: premortem.operation.version, digest: digestOf(premortem), seed, entries: Object.fromEntries(premortem.entries.map((entry) => [titleOf(entry), results.get(titleOf(entry)) ?? 'not handled'])) }
 }

@@ -29,7 +29,7 @@ import { amountOf, isQuestion, isTokenRequest, type Parsed, parsedBody } from '.
  * Turns of the event loop without a sign of life after which a client that has set a timer is asleep. Both ends of its
  * connections are in this process, so that whatever comes, comes within a turn or two.
  */
-const ASLEEP_TURNS = 50
+const ASLEEP_TURNS = 25
 /** And after which, with some real time, the world goes on without one that has set none. */
 const PATIENCE = { turns: 2_000, ms: 100 }
 

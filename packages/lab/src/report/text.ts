@@ -12,7 +12,7 @@ export function entryText(result: EntryResult, seed: number): string {
   const head = `  ${MARK[result.verdict].padEnd(16)} ${result.entry}`
   const { played } = result
   if (result.verdict === 'survived') return played !== null && played.inDoubt.length > 0 ? `${head}\n${indented(doubtText(played), 19)}` : head
-  return [head, indented(result.question), ...result.findings.map((finding) => indented(`- ${finding}`)), ...(played === null ? [] : [accountText(played, seed)])].join('\n')
+  return [head, indented(result.question), ...result.findings.map((finding) => indented(`- ${finding}`)), ...(played === null ? [] : [accountText(played, `steward lab ${played.operation} --scenario ${JSON.stringify(played.scenario)} --seed ${seed} --trace`)])].join('\n')
 }
 
 /** In doubt, loudly, is an honest end where nobody could know; it is said, so that somebody decides whether it is good enough. */
@@ -22,14 +22,14 @@ function doubtText({ inDoubt, answer }: Played): string {
 }
 
 /** What the provider saw, the story of the failing call, and how to see it again. */
-export function accountText(played: Played, seed: number): string {
+export function accountText(played: Played, again: string): string {
   const { ledger, story, figures } = played
   const lines = [
     ...(played.waitsFor === null ? [] : [`Steward does not have this yet: ${played.waitsFor}.`]),
     `What the provider saw (${figures.requests} requests, ${figures.doubled} effects too many):`,
     ...ledger.slice(0, 12).map((line) => `  ${line}`), ...(ledger.length > 12 ? [`  … ${ledger.length - 12} more lines with --trace`] : []),
     ...(story === null ? [] : ['The story of the call:', `  ${story.title}`, ...story.lines.map((line) => `  ${new Date(line.at).toISOString()}  ${line.text}`), `  Did the provider do it? ${story.answers.happened}`, `  Is it safe to press retry? ${story.answers.retry}`]),
-    `Again: steward lab ${played.operation} --scenario ${JSON.stringify(played.scenario)} --seed ${seed} --trace`,
+    `Again: ${again}`,
   ]
   return indented(lines.join('\n'))
 }

@@ -155,7 +155,10 @@ class Exchange {
     if (act?.do === 'stall') return
     const { scheduler, random } = this.#network
     scheduler.after(between(random, 1, 30) + (act?.do === 'slow' ? act.ms : 0), this.#process, () => {
-      if (this.#over) return
+      if (this.#over) {
+        request.answered = 'lost'
+        return
+      }
       if (act?.do === 'reset') return this.#fail(wireErrors.reset())
       if (act?.do === 'garbled') {
         this.#observed?.answered(answer.status)

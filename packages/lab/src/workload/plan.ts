@@ -21,7 +21,7 @@ export type Plan = {
 }
 
 const SECOND = 1_000
-const PER_CALL_MS = 300 * SECOND
+const PER_CALL_MS = 480 * SECOND
 /** The same, where every idle second is lived through. */
 const PUNCTUAL_MS = 15 * SECOND
 /** Calls per fault. */
@@ -33,7 +33,7 @@ export type PlanOptions = {
   readonly operations?: readonly StandardName[]
   /** Kinds to draw from. Default: all that leave the provider's and the database's promises standing. */
   readonly kinds?: readonly string[]
-  /** Virtual time per call. Default five minutes: calls come in bursts, with quiet in between. */
+  /** Virtual time per call. Default eight minutes: calls come in bursts, with quiet in between. */
   readonly perCallMs?: number
 }
 

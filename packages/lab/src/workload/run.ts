@@ -26,7 +26,7 @@ const PATIENCE_MS = 7 * 24 * HOUR
 /** On SQLite idle time is real time: worlds there are short. */
 type Pace = { readonly perCallMs: number; /** Between two looks whether all has come to rest. */ readonly lookMs: number; /** After that, for what is told in rounds. */ readonly lastMs: number }
 const PACE: Readonly<Record<'memory' | 'sqlite', Pace>> = {
-  memory: { perCallMs: 300 * SECOND, lookMs: HOUR, lastMs: 600 * SECOND },
+  memory: { perCallMs: 480 * SECOND, lookMs: HOUR, lastMs: 600 * SECOND },
   sqlite: { perCallMs: 5 * SECOND, lookMs: 60 * SECOND, lastMs: 20 * SECOND },
 }
 
@@ -45,7 +45,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkloadResult> 
     await makePeace(world)
     await rest(world, pace)
     const after = await auditWorld(world, { atRest: true, excused })
-    return await resultOf(world, [...during.safety, ...after.safety, ...promised(world)], await unexplained(world, after.liveness))
+    return await resultOf(world, [...during.safety, ...after.safety, ...promised(world), ...(await untold(world))], await unexplained(world, after.liveness))
   } finally {
     await world.close()
   }
@@ -109,6 +109,13 @@ function promised(world: SimWorld): readonly Violation[] {
     return effects.every((count) => count > 0) ? [{ rule: 'one-purpose', operation, key, what: `it replaced "${supersedes}", and both happened` }] : []
   })
   return [...reused, ...untrue, ...twice]
+}
+
+/** Alerts that count as delivered and that nobody was told. */
+async function untold(world: SimWorld): Promise<readonly Violation[]> {
+  const told = new Set(world.alerts.map(({ alert }) => alert.id))
+  const alerts = await world.observer.alerts({ limit: 100_000 })
+  return alerts.filter(({ id, deliveredAt }) => deliveredAt !== null && !told.has(id)).map(({ id, kind, operation, key }) => ({ rule: 'told', operation, key: key ?? '', what: `the ${kind} alert ${id} counts as delivered, and nobody was told` }))
 }
 
 async function resultOf(world: SimWorld, safety: readonly Violation[], liveness: readonly Violation[]): Promise<WorkloadResult> {
