@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
@@ -22,6 +22,7 @@ import { Hints } from './hints.ts'
 import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
+import { Outbox } from './outbox.ts'
 import { Connections, type PgPool, statement } from './pool.ts'
 import { questions } from './questions.ts'
 import { openSchema, quoted } from './schema.ts'
@@ -29,6 +30,7 @@ import { Settling } from './settling.ts'
 import { workerRows } from './worker-rows.ts'
 import { CallWrites } from './writes.ts'
 
+export { fromDrizzle, fromKnex, fromKysely, fromPg, fromPostgresJs, fromQuery, type RunInTx } from './caller.ts'
 export type { PgClient, PgPool, PgQuery, PgResult } from './pool.ts'
 
 export type PostgresOptions = {
@@ -100,6 +102,7 @@ type Opened = {
   readonly writes: Batches<CallWrite, WriteResult>
   readonly inserts: Batches<InsertWrite, InsertResult>
   readonly settling: Settling
+  readonly outbox: Outbox
   readonly lanes: ReturnType<typeof laneRows>
   readonly workers: ReturnType<typeof workerRows>
   readonly questions: ReturnType<typeof questions>
@@ -140,11 +143,12 @@ class PostgresStore implements Store {
       const mark = await openSchema({ connections, schema: this.#schema, namespace: opening.namespace, migrate, name: this.name, notice: opening.notice })
       const s = `${quoted(this.#schema)}.`
       const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks })
-      const [id] = await around.timed(statement(`SELECT gen_random_uuid()::text AS id, ${s}steward_now() AS now`), [])
+      const [row] = await around.timed(openingText(s), [META.opening])
+      const id = row?.['id'] as string
       this.#clock.reach(mark)
       this.#marked = mark
-      const hints = new Hints(connections, this.#schema, id?.['id'] as string)
-      this.#opened = parts(pool, around, hints, this.#options.settleMs ?? SETTLE_MS)
+      const hints = new Hints(connections, this.#schema, id)
+      this.#opened = parts(pool, around, hints, id, this.#options.settleMs ?? SETTLE_MS)
       if (await this.#listens(connections)) await hints.listen()
     } catch (error) {
       await this.#letGo(pool)
@@ -205,6 +209,9 @@ class PostgresStore implements Store {
     const results = await this.#marking(inserts.add(batch))
     if (batch.some((write) => write.lease === undefined)) hints.committed()
     return results
+  }
+  async insertWithin(tx: CallerTx, write: InsertWrite): Promise<InsertResult> {
+    return await this.#open().outbox.insertWithin(tx, write)
   }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
@@ -304,9 +311,11 @@ class PostgresStore implements Store {
   }
 }
 
+/** Renews the mark by which a copy of the database is told from this one, and brings it along. */
+const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${s}steward_now() AS now`)
 const markText = (s: string) => statement(`UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, settleMs: number): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, settleMs: number): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes)
@@ -315,6 +324,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, settleMs: number): Op
     writes: new Batches((batch) => writes.write(batch)),
     inserts: new Batches((batch) => inserts.insert(batch)),
     settling: new Settling(around, writes, settleMs),
+    outbox: new Outbox(around, inserts, opening),
     lanes: laneRows(around),
     workers: workerRows(around),
     questions: questions(around),
