@@ -21,7 +21,7 @@ export type { Accepted, Applied, FailureVerdict, NotApplied, Rejected, Unknown, 
 export type { CallInfo, IdempotencyAnswer, Lookup, LookupContext, LookupOptions, LookupResult, OperationDefinition, SendContext, VerdictOfError } from './ports/definition.ts'
 export type { CallRef, Outcome } from './ports/outcome.ts'
 export type { StandardSchema } from './ports/standard-schema.ts'
-export type { Backlog, CallerTx, Control, SettleTx, SqlValue, Store, WorkerRow } from './ports/store.ts'
+export type { Backlog, CallerTx, Control, MigrationReport, SettleTx, SqlValue, Store, WorkerRow } from './ports/store.ts'
 export type { Failpoints, Log, System } from './ports/system.ts'
 export type { Encryption } from './runtime/encryption.ts'
 export type {

@@ -145,6 +145,15 @@ export type StoreOpening = {
   readonly notice: (message: string) => void
 }
 
+/** What a migration did, or would do. */
+export type MigrationReport = {
+  /** The schema's version before; `null` where there was no store. */
+  readonly from: number | null
+  readonly to: number
+  /** What was run in one transaction, or would be. Empty when there is nothing to do. */
+  readonly statements: readonly string[]
+}
+
 export type Backlog = {
   readonly operation: string
   readonly version: number
@@ -175,6 +184,13 @@ export interface Store {
   readonly name: string
   open(opening: StoreOpening): Promise<void>
   close(): Promise<void>
+  /**
+   * Creates the store or brings it to this version, without opening it: for a role that may, before processes whose role may
+   * not. With `dryRun` it only says what it would do. A store without it does all of this whenever it is opened.
+   *
+   * @throws StewardError STEWARD_STORE_*, STEWARD_NAMESPACE_CHANGED; nothing was changed then.
+   */
+  migrate?(opening: StoreOpening, options: { readonly dryRun: boolean }): Promise<MigrationReport>
   /** The time that decisions use: the clock, or the database's, never less than the stored high-water mark. Never runs backwards, and never stands still for long. */
   now(): number
 

@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
@@ -25,7 +25,7 @@ import { laneRows } from './lanes.ts'
 import { Outbox } from './outbox.ts'
 import { Connections, type PgPool, statement } from './pool.ts'
 import { questions } from './questions.ts'
-import { openSchema, quoted } from './schema.ts'
+import { migrateSchema, type OpeningOptions, openSchema, quoted } from './schema.ts'
 import { Settling } from './settling.ts'
 import { workerRows } from './worker-rows.ts'
 import { CallWrites } from './writes.ts'
@@ -40,7 +40,7 @@ export type PostgresOptions = {
   readonly connectionString?: string
   /** Schema that holds the store's tables and nothing else; created when it is missing. Default `steward`. */
   readonly schema?: string
-  /** Whether opening may create the schema or bring it to this version. Default true; with false, `migratePostgres` does it. */
+  /** Whether opening may create the schema or bring it to this version. Default true; with false, `steward migrate` does it, or `migratePostgres`. */
   readonly migrate?: boolean
   /** Connections of the pool under way at once; one more while `onSettled` runs, and one to listen. 1 to 50, default 4. */
   readonly connections?: number
@@ -69,26 +69,26 @@ export function postgres(options: PostgresOptions): Store {
 
 /**
  * Creates the schema or brings it to this version, and ends: for a role that may, before processes whose role may not.
- * Any number may run at once; one migrates and the others wait.
+ * Any number may run at once; one migrates and the others wait. With `dryRun` it only says what it would do.
  *
  * @throws StewardError STEWARD_STORE_*, STEWARD_NAMESPACE_CHANGED; nothing was changed then.
  */
-export async function migratePostgres(options: PostgresOptions & { readonly namespace?: string }): Promise<void> {
-  const store = postgres({ ...options, migrate: true, listen: false })
-  await store.open({ namespace: options.namespace ?? 'default', notice: () => undefined })
-  await store.close()
+export async function migratePostgres(options: PostgresOptions & { readonly namespace?: string; readonly dryRun?: boolean }): Promise<MigrationReport> {
+  const store = new PostgresStore(checked(options))
+  return await store.migrate({ namespace: options.namespace ?? 'default', notice: () => undefined }, { dryRun: options.dryRun === true })
 }
 
 function checked(options: PostgresOptions): PostgresOptions {
   const invalid = (why: string): StewardError => new StewardError('STEWARD_OPTION_INVALID', `postgres(…): ${why}. Nothing was opened.`)
   if ((options.pool === undefined) === (options.connectionString === undefined)) throw invalid('give either a pool or a connectionString')
   if (options.pool !== undefined && typeof options.pool.connect !== 'function') throw invalid('pool must be a pg.Pool')
-  const { schema = 'steward', connections = 4 } = options
+  const { schema = 'steward', connections = CONNECTIONS } = options
   if (schema === '' || Buffer.byteLength(schema) > 63 || schema.startsWith('pg_')) throw invalid(`schema is "${schema}"; it must be a name of 1 to 63 bytes that does not begin with pg_`)
   if (!Number.isInteger(connections) || connections < 1 || connections > 50) throw invalid(`connections is ${connections}; it must be a whole number from 1 to 50`)
   return options
 }
 
+const CONNECTIONS = 4
 const STATEMENT_MS = 30_000
 const SETTLE_MS = 1_000
 /** How often the high-water mark is written, at most. */
@@ -133,14 +133,11 @@ class PostgresStore implements Store {
 
   async open(opening: StoreOpening): Promise<void> {
     invariant(this.#opened === null, `${this.name} was opened twice`)
-    const { connections: limit = 4, prepare = 'auto', statementMs = STATEMENT_MS, migrate = true } = this.#options
     this.#clock.notice = opening.notice
-    const pool = this.#options.pool ?? (await ownPool(this.#options.connectionString as string, limit + 2))
-    // Without a listener, an idle connection that breaks ends the process.
-    pool.on('error', this.#onPoolError)
+    const pool = await this.#pool()
     try {
-      const connections = new Connections({ name: this.name, pool, limit, prepare, statementMs })
-      const mark = await openSchema({ connections, schema: this.#schema, namespace: opening.namespace, migrate, name: this.name, notice: opening.notice })
+      const connections = this.#connections(pool)
+      const mark = await openSchema(this.#opening(connections, opening), this.#options.migrate ?? true)
       const s = `${quoted(this.#schema)}.`
       const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks })
       const [row] = await around.timed(openingText(s), [META.opening])
@@ -156,8 +153,34 @@ class PostgresStore implements Store {
     }
   }
 
+  async migrate(opening: StoreOpening, { dryRun }: { readonly dryRun: boolean }): Promise<MigrationReport> {
+    const pool = await this.#pool()
+    try {
+      return await migrateSchema(this.#opening(this.#connections(pool), opening), dryRun)
+    } finally {
+      await this.#letGo(pool)
+    }
+  }
+
+  async #pool(): Promise<PgPool> {
+    const { pool, connectionString, connections = CONNECTIONS } = this.#options
+    const one = pool ?? (await ownPool(connectionString as string, connections + 2))
+    // Without a listener, an idle connection that breaks ends the process.
+    one.on('error', this.#onPoolError)
+    return one
+  }
+
+  #connections(pool: PgPool): Connections {
+    const { connections: limit = CONNECTIONS, prepare = 'auto', statementMs = STATEMENT_MS } = this.#options
+    return new Connections({ name: this.name, pool, limit, prepare, statementMs })
+  }
+
+  #opening(connections: Connections, { namespace, notice }: StoreOpening): OpeningOptions {
+    return { connections, schema: this.#schema, namespace, name: this.name, notice }
+  }
+
   async #listens(connections: Connections): Promise<boolean> {
-    const { listen = 'auto', pool, connections: limit = 4 } = this.#options
+    const { listen = 'auto', pool, connections: limit = CONNECTIONS } = this.#options
     if (listen !== 'auto') return listen
     // Of a small pool, or one of unknown size, no connection stays out.
     const hasRoom = pool === undefined || (pool.options?.max ?? 0) >= limit + 2
