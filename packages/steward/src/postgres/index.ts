@@ -50,6 +50,8 @@ export type PostgresOptions = {
   readonly listen?: 'auto' | boolean
   /** Milliseconds after which a statement without an answer counts as lost. Default 30,000. */
   readonly statementMs?: number
+  /** Milliseconds that submits wait, together, for a key that a transaction elsewhere has; the others then go on, and that one tries again for about 15 s. Default 100. */
+  readonly lockMs?: number
   /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
   readonly settleMs?: number
   /** Tests only: the time of the store, instead of the database's. */
@@ -82,15 +84,17 @@ function checked(options: PostgresOptions): PostgresOptions {
   const invalid = (why: string): StewardError => new StewardError('STEWARD_OPTION_INVALID', `postgres(…): ${why}. Nothing was opened.`)
   if ((options.pool === undefined) === (options.connectionString === undefined)) throw invalid('give either a pool or a connectionString')
   if (options.pool !== undefined && typeof options.pool.connect !== 'function') throw invalid('pool must be a pg.Pool')
-  const { schema = 'steward', connections = CONNECTIONS } = options
+  const { schema = 'steward', connections = CONNECTIONS, lockMs = LOCK_MS } = options
   if (schema === '' || Buffer.byteLength(schema) > 63 || schema.startsWith('pg_')) throw invalid(`schema is "${schema}"; it must be a name of 1 to 63 bytes that does not begin with pg_`)
   if (!Number.isInteger(connections) || connections < 1 || connections > 50) throw invalid(`connections is ${connections}; it must be a whole number from 1 to 50`)
+  if (!Number.isInteger(lockMs) || lockMs < 1) throw invalid(`lockMs is ${lockMs}; it must be a whole number from 1 on`)
   return options
 }
 
 const CONNECTIONS = 4
 const STATEMENT_MS = 30_000
 const SETTLE_MS = 1_000
+const LOCK_MS = 100
 /** How often the high-water mark is written, at most. */
 const MARK_EVERY_MS = 1_000
 
@@ -145,7 +149,7 @@ class PostgresStore implements Store {
       this.#clock.reach(mark)
       this.#marked = mark
       const hints = new Hints(connections, this.#schema, id)
-      this.#opened = parts(pool, around, hints, id, this.#options.settleMs ?? SETTLE_MS)
+      this.#opened = parts(pool, around, hints, id, this.#options)
       if (await this.#listens(connections)) await hints.listen()
     } catch (error) {
       await this.#letGo(pool)
@@ -338,10 +342,10 @@ class PostgresStore implements Store {
 const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${s}steward_now() AS now`)
 const markText = (s: string) => statement(`UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, opening: string, settleMs: number): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
-  const inserts = new CallInserts(around, writes)
+  const inserts = new CallInserts(around, writes, lockMs)
   return {
     pool, around, hints, controls,
     writes: new Batches((batch) => writes.write(batch)),

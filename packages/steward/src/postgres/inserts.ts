@@ -52,26 +52,24 @@ function texts(s: string) {
 const ALL_WELL = { ok: true } as const
 const HELD = { ok: false, why: 'held' } as const
 
-/**
- * How long a batch waits for keys that a transaction elsewhere has (the application's own may stay open for long), and how long
- * its parts do once that is known: others of the batch, and those behind it, are held up for no longer.
- */
-const LOCK_MS = { batch: 100, part: 20 } as const
-/** Other inserts end within milliseconds; what waits in a transaction of its own may take a little longer. */
-const PATIENCE = `SET LOCAL lock_timeout = ${LOCK_MS.batch}`
+/** So long the parts of a batch wait once it is known that one of its keys is held: inserts of other processes end within milliseconds. */
+const PART_LOCK_MS = 20
 
 export class CallInserts {
   readonly #around: Around
   readonly #writes: CallWrites
   readonly #sql: ReturnType<typeof texts>
+  readonly #lockMs: number
 
-  constructor(around: Around, writes: CallWrites) {
+  /** @param lockMs how long a batch waits for a key that a transaction elsewhere has: others are held up for no longer. */
+  constructor(around: Around, writes: CallWrites, lockMs: number) {
+    this.#lockMs = lockMs
     this.#around = around
     this.#writes = writes
     this.#sql = texts(around.s)
   }
 
-  async insert(batch: readonly InsertWrite[], lockMs: number = LOCK_MS.batch): Promise<readonly InsertResult[]> {
+  async insert(batch: readonly InsertWrite[], lockMs = this.#lockMs): Promise<readonly InsertResult[]> {
     try {
       return batch.every(isUsual) ? await this.#together(batch, lockMs) : await this.#inTransaction((session) => this.#inOrder(session, batch))
     } catch (error) {
@@ -80,8 +78,8 @@ export class CallInserts {
     }
     // Nothing was stored: the half without the key that is held goes through.
     const half = batch.length >> 1
-    const first = await this.insert(batch.slice(0, half), LOCK_MS.part)
-    return [...first, ...(await this.#around.afterCommit(() => this.insert(batch.slice(half), LOCK_MS.part)))]
+    const first = await this.insert(batch.slice(0, half), PART_LOCK_MS)
+    return [...first, ...(await this.#around.afterCommit(() => this.insert(batch.slice(half), PART_LOCK_MS)))]
   }
 
   async #together(batch: readonly InsertWrite[], lockMs: number): Promise<readonly InsertResult[]> {
@@ -94,7 +92,7 @@ export class CallInserts {
 
   #inTransaction<Answer>(work: (session: Session) => Promise<Answer>): Promise<Answer> {
     return this.#around.connections.transaction(async (session) => {
-      await session.change(PATIENCE)
+      await session.change(`SET LOCAL lock_timeout = ${this.#lockMs}`)
       return await work(session)
     })
   }
@@ -108,7 +106,7 @@ export class CallInserts {
   async #inOrder(session: Session, batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
     const results: InsertResult[] = []
     for (const run of runsOf(batch, isUsual)) {
-      const left = run.length === 1 ? run : await this.#leftOut(run, LOCK_MS.batch, (values) => session.query(this.#sql.usual, values))
+      const left = run.length === 1 ? run : await this.#leftOut(run, this.#lockMs, (values) => session.query(this.#sql.usual, values))
       results.push(...joined(run, left, await this.#oneByOne(session, left)))
     }
     return results
