@@ -131,6 +131,16 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       await within(async (tx) => void (await steward.submit(charge, { key: 'a', input: { amount: 7 }, tx })))
       expect(await steward.find(charge, 'a')).toMatchObject({ state: 'succeeded', attempts: 0, result: { charged: 7 } })
     })
+
+    it('raises in its transaction what the facts before it call for', async () => {
+      const steward = await open()
+      for (const reference of ['ch_1', 'ch_2']) await steward.confirm(charge, 'a', { by: `webhook ${reference}`, reference })
+      await within(async (tx) => {
+        await steward.submit(charge, { key: 'a', input: { amount: 7 }, tx })
+        expect(await steward.alerts()).toEqual([])
+      })
+      expect(await steward.alerts()).toMatchObject([{ kind: 'effect_twice', key: 'a' }])
+    })
   })
 
   it('takes any driver that can run a text with its values', async () => {
