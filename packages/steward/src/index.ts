@@ -21,9 +21,9 @@ export type { Accepted, Applied, FailureVerdict, NotApplied, Rejected, Unknown, 
 export type { CallInfo, IdempotencyAnswer, Lookup, LookupContext, LookupOptions, LookupResult, OperationDefinition, SendContext, VerdictOfError } from './ports/definition.ts'
 export type { CallRef, Outcome } from './ports/outcome.ts'
 export type { StandardSchema } from './ports/standard-schema.ts'
-export type { Backlog, Control, SettleTx, SqlValue, Store, WorkerRow } from './ports/store.ts'
+export type { Backlog, CallerTx, Control, MigrationReport, SettleTx, SqlValue, Store, WorkerRow } from './ports/store.ts'
 export type { Failpoints, Log, System } from './ports/system.ts'
 export type { Encryption } from './runtime/encryption.ts'
 export type {
-  AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, ScopeName, SettleOptions, StewardApi, StewardOptions, SubmitOptions, Submitted,
+  AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, ScopeName, SettleOptions, StewardApi, StewardOptions, SubmitOptions, Submitted,
 } from './runtime/api.ts'

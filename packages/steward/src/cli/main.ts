@@ -14,6 +14,7 @@ import { didYouMean } from './did-you-mean.ts'
 import { commandHelp, generalHelp } from './help.ts'
 import { lab } from './lab.ts'
 import { list } from './list.ts'
+import { migrate } from './migrate.ts'
 import { pause } from './pause.ts'
 import { redrive } from './redrive.ts'
 import { resume } from './resume.ts'
@@ -22,7 +23,7 @@ import { settle } from './settle.ts'
 import { story } from './story.ts'
 import { worker } from './worker.ts'
 
-const COMMANDS: readonly Command[] = [worker, list, story, settle, retry, cancel, redrive, pause, resume, alerts, lab, check]
+const COMMANDS: readonly Command[] = [worker, list, story, settle, retry, cancel, redrive, pause, resume, alerts, migrate, lab, check]
 
 async function main(words: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = words

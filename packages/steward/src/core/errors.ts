@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   STEWARD_NAMESPACE_CHANGED: 'The store belongs to another namespace.',
   STEWARD_STORE_LOCATION: 'The store cannot be opened where it is.',
   STEWARD_INSIDE_TRANSACTION: 'A handler of onSettled asked for what would wait for its own transaction.',
+  STEWARD_TRANSACTION_REFUSED: 'The call cannot be submitted inside this transaction.',
   STEWARD_CLOSED: 'This Steward is closed.',
   STEWARD_OVERLOADED: 'Too much is waiting in this process.',
   STEWARD_CONFIG_INVALID: 'steward.config.ts is missing or does not export what is needed.',

@@ -66,6 +66,17 @@ export type InsertResult =
   | { readonly ok: false; readonly why: 'facts'; readonly facts: readonly EarlyFact[] }
   | { readonly ok: false; readonly why: 'superseded-changed'; readonly call: Call | null }
   | { readonly ok: false; readonly why: 'lease' | 'controls' }
+  /** A transaction that is open elsewhere has the key, and did not end while the store waited. Nothing was stored; try again later. */
+  | { readonly ok: false; readonly why: 'held' }
+
+/**
+ * The caller's own open transaction, as the entry point of a store wraps it (`fromPg` of `steward/postgres`, `fromDatabaseSync` of
+ * `steward/sqlite` …). A store takes only its own kind, only on its own database, and never ends it.
+ */
+export interface CallerTx {
+  /** For messages: `Drizzle`. */
+  readonly driver: string
+}
 
 /** A fact that came before its call. */
 export type EarlyFact = { readonly fact: Fact; readonly result: string | null }
@@ -134,6 +145,15 @@ export type StoreOpening = {
   readonly notice: (message: string) => void
 }
 
+/** What a migration did, or would do. */
+export type MigrationReport = {
+  /** The schema's version before; `null` where there was no store. */
+  readonly from: number | null
+  readonly to: number
+  /** What was run in one transaction, or would be. Empty when there is nothing to do. */
+  readonly statements: readonly string[]
+}
+
 export type Backlog = {
   readonly operation: string
   readonly version: number
@@ -164,6 +184,13 @@ export interface Store {
   readonly name: string
   open(opening: StoreOpening): Promise<void>
   close(): Promise<void>
+  /**
+   * Creates the store or brings it to this version, without opening it: for a role that may, before processes whose role may
+   * not. With `dryRun` it only says what it would do. A store without it does all of this whenever it is opened.
+   *
+   * @throws StewardError STEWARD_STORE_*, STEWARD_NAMESPACE_CHANGED; nothing was changed then.
+   */
+  migrate?(opening: StoreOpening, options: { readonly dryRun: boolean }): Promise<MigrationReport>
   /** The time that decisions use: the clock, or the database's, never less than the stored high-water mark. Never runs backwards, and never stands still for long. */
   now(): number
 
@@ -175,6 +202,16 @@ export interface Store {
   write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]>
   /** The same for new calls. `more`: another batch follows in this turn of the event loop; a hint, for which the commit may wait a moment. */
   insert(batch: readonly InsertWrite[], more?: boolean): Promise<readonly InsertResult[]>
+  /**
+   * The same for one call, inside a transaction of the caller's own: it exists once that commits, and never did when it is
+   * rolled back. Nothing is committed, rolled back or left broken here, and no row of an existing call stays locked. Such a
+   * write names no lease, no controls and no call to replace.
+   *
+   * A store without it takes no part in other transactions.
+   *
+   * @throws StewardError STEWARD_TRANSACTION_REFUSED when it is no open transaction of this store's database; nothing was stored then.
+   */
+  insertWithin?(tx: CallerTx, write: InsertWrite): Promise<InsertResult>
   /**
    * One `CallWrite` whose commit first runs `inTx` in the same transaction. `handler` is the error the handler ended
    * with; its own statements are undone then, and the mark of `settleDueAt` stays. Without one the mark is cleared in

@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
@@ -22,13 +22,15 @@ import { Hints } from './hints.ts'
 import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
+import { Outbox } from './outbox.ts'
 import { Connections, type PgPool, statement } from './pool.ts'
 import { questions } from './questions.ts'
-import { openSchema, quoted } from './schema.ts'
+import { migrateSchema, type OpeningOptions, openSchema, quoted } from './schema.ts'
 import { Settling } from './settling.ts'
 import { workerRows } from './worker-rows.ts'
 import { CallWrites } from './writes.ts'
 
+export { fromDrizzle, fromKnex, fromKysely, fromPg, fromPostgresJs, fromQuery, type RunInTx } from './caller.ts'
 export type { PgClient, PgPool, PgQuery, PgResult } from './pool.ts'
 
 export type PostgresOptions = {
@@ -38,7 +40,7 @@ export type PostgresOptions = {
   readonly connectionString?: string
   /** Schema that holds the store's tables and nothing else; created when it is missing. Default `steward`. */
   readonly schema?: string
-  /** Whether opening may create the schema or bring it to this version. Default true; with false, `migratePostgres` does it. */
+  /** Whether opening may create the schema or bring it to this version. Default true; with false, `steward migrate` does it, or `migratePostgres`. */
   readonly migrate?: boolean
   /** Connections of the pool under way at once; one more while `onSettled` runs, and one to listen. 1 to 50, default 4. */
   readonly connections?: number
@@ -48,6 +50,8 @@ export type PostgresOptions = {
   readonly listen?: 'auto' | boolean
   /** Milliseconds after which a statement without an answer counts as lost. Default 30,000. */
   readonly statementMs?: number
+  /** Milliseconds that submits wait, together, for a key that a transaction elsewhere has; the others then go on, and that one tries again for about 15 s. Default 100. */
+  readonly lockMs?: number
   /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
   readonly settleMs?: number
   /** Tests only: the time of the store, instead of the database's. */
@@ -67,28 +71,30 @@ export function postgres(options: PostgresOptions): Store {
 
 /**
  * Creates the schema or brings it to this version, and ends: for a role that may, before processes whose role may not.
- * Any number may run at once; one migrates and the others wait.
+ * Any number may run at once; one migrates and the others wait. With `dryRun` it only says what it would do.
  *
  * @throws StewardError STEWARD_STORE_*, STEWARD_NAMESPACE_CHANGED; nothing was changed then.
  */
-export async function migratePostgres(options: PostgresOptions & { readonly namespace?: string }): Promise<void> {
-  const store = postgres({ ...options, migrate: true, listen: false })
-  await store.open({ namespace: options.namespace ?? 'default', notice: () => undefined })
-  await store.close()
+export async function migratePostgres(options: PostgresOptions & { readonly namespace?: string; readonly dryRun?: boolean }): Promise<MigrationReport> {
+  const store = new PostgresStore(checked(options))
+  return await store.migrate({ namespace: options.namespace ?? 'default', notice: () => undefined }, { dryRun: options.dryRun === true })
 }
 
 function checked(options: PostgresOptions): PostgresOptions {
   const invalid = (why: string): StewardError => new StewardError('STEWARD_OPTION_INVALID', `postgres(…): ${why}. Nothing was opened.`)
   if ((options.pool === undefined) === (options.connectionString === undefined)) throw invalid('give either a pool or a connectionString')
   if (options.pool !== undefined && typeof options.pool.connect !== 'function') throw invalid('pool must be a pg.Pool')
-  const { schema = 'steward', connections = 4 } = options
+  const { schema = 'steward', connections = CONNECTIONS, lockMs = LOCK_MS } = options
   if (schema === '' || Buffer.byteLength(schema) > 63 || schema.startsWith('pg_')) throw invalid(`schema is "${schema}"; it must be a name of 1 to 63 bytes that does not begin with pg_`)
   if (!Number.isInteger(connections) || connections < 1 || connections > 50) throw invalid(`connections is ${connections}; it must be a whole number from 1 to 50`)
+  if (!Number.isInteger(lockMs) || lockMs < 1) throw invalid(`lockMs is ${lockMs}; it must be a whole number from 1 on`)
   return options
 }
 
+const CONNECTIONS = 4
 const STATEMENT_MS = 30_000
 const SETTLE_MS = 1_000
+const LOCK_MS = 100
 /** How often the high-water mark is written, at most. */
 const MARK_EVERY_MS = 1_000
 
@@ -100,6 +106,7 @@ type Opened = {
   readonly writes: Batches<CallWrite, WriteResult>
   readonly inserts: Batches<InsertWrite, InsertResult>
   readonly settling: Settling
+  readonly outbox: Outbox
   readonly lanes: ReturnType<typeof laneRows>
   readonly workers: ReturnType<typeof workerRows>
   readonly questions: ReturnType<typeof questions>
@@ -130,21 +137,19 @@ class PostgresStore implements Store {
 
   async open(opening: StoreOpening): Promise<void> {
     invariant(this.#opened === null, `${this.name} was opened twice`)
-    const { connections: limit = 4, prepare = 'auto', statementMs = STATEMENT_MS, migrate = true } = this.#options
     this.#clock.notice = opening.notice
-    const pool = this.#options.pool ?? (await ownPool(this.#options.connectionString as string, limit + 2))
-    // Without a listener, an idle connection that breaks ends the process.
-    pool.on('error', this.#onPoolError)
+    const pool = await this.#pool()
     try {
-      const connections = new Connections({ name: this.name, pool, limit, prepare, statementMs })
-      const mark = await openSchema({ connections, schema: this.#schema, namespace: opening.namespace, migrate, name: this.name, notice: opening.notice })
+      const connections = this.#connections(pool)
+      const mark = await openSchema(this.#opening(connections, opening), this.#options.migrate ?? true)
       const s = `${quoted(this.#schema)}.`
       const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks })
-      const [id] = await around.timed(statement(`SELECT gen_random_uuid()::text AS id, ${s}steward_now() AS now`), [])
+      const [row] = await around.timed(openingText(s), [META.opening])
+      const id = row?.['id'] as string
       this.#clock.reach(mark)
       this.#marked = mark
-      const hints = new Hints(connections, this.#schema, id?.['id'] as string)
-      this.#opened = parts(pool, around, hints, this.#options.settleMs ?? SETTLE_MS)
+      const hints = new Hints(connections, this.#schema, id)
+      this.#opened = parts(pool, around, hints, id, this.#options)
       if (await this.#listens(connections)) await hints.listen()
     } catch (error) {
       await this.#letGo(pool)
@@ -152,8 +157,34 @@ class PostgresStore implements Store {
     }
   }
 
+  async migrate(opening: StoreOpening, { dryRun }: { readonly dryRun: boolean }): Promise<MigrationReport> {
+    const pool = await this.#pool()
+    try {
+      return await migrateSchema(this.#opening(this.#connections(pool), opening), dryRun)
+    } finally {
+      await this.#letGo(pool)
+    }
+  }
+
+  async #pool(): Promise<PgPool> {
+    const { pool, connectionString, connections = CONNECTIONS } = this.#options
+    const one = pool ?? (await ownPool(connectionString as string, connections + 2))
+    // Without a listener, an idle connection that breaks ends the process.
+    one.on('error', this.#onPoolError)
+    return one
+  }
+
+  #connections(pool: PgPool): Connections {
+    const { connections: limit = CONNECTIONS, prepare = 'auto', statementMs = STATEMENT_MS } = this.#options
+    return new Connections({ name: this.name, pool, limit, prepare, statementMs })
+  }
+
+  #opening(connections: Connections, { namespace, notice }: StoreOpening): OpeningOptions {
+    return { connections, schema: this.#schema, namespace, name: this.name, notice }
+  }
+
   async #listens(connections: Connections): Promise<boolean> {
-    const { listen = 'auto', pool, connections: limit = 4 } = this.#options
+    const { listen = 'auto', pool, connections: limit = CONNECTIONS } = this.#options
     if (listen !== 'auto') return listen
     // Of a small pool, or one of unknown size, no connection stays out.
     const hasRoom = pool === undefined || (pool.options?.max ?? 0) >= limit + 2
@@ -205,6 +236,9 @@ class PostgresStore implements Store {
     const results = await this.#marking(inserts.add(batch))
     if (batch.some((write) => write.lease === undefined)) hints.committed()
     return results
+  }
+  async insertWithin(tx: CallerTx, write: InsertWrite): Promise<InsertResult> {
+    return await this.#open().outbox.insertWithin(tx, write)
   }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
@@ -304,17 +338,20 @@ class PostgresStore implements Store {
   }
 }
 
+/** Renews the mark by which a copy of the database is told from this one, and brings it along. */
+const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${s}steward_now() AS now`)
 const markText = (s: string) => statement(`UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, settleMs: number): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
-  const inserts = new CallInserts(around, writes)
+  const inserts = new CallInserts(around, writes, lockMs)
   return {
     pool, around, hints, controls,
     writes: new Batches((batch) => writes.write(batch)),
     inserts: new Batches((batch) => inserts.insert(batch)),
     settling: new Settling(around, writes, settleMs),
+    outbox: new Outbox(around, inserts, opening),
     lanes: laneRows(around),
     workers: workerRows(around),
     questions: questions(around),

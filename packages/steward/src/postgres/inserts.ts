@@ -16,6 +16,7 @@ import { joined, leftOut, runsOf } from './batches.ts'
 import { alive, controlsLatch, controlsRev, rareState } from './call-columns.ts'
 import { jsonArray, jsonColumn, numberColumn, textColumn } from './columns.ts'
 import { type Row, type Session, statement, type Value } from './pool.ts'
+import { isHeldUp } from './refusals.ts'
 import type { CallWrites } from './writes.ts'
 
 /** What goes in one statement: no fact was seen, nothing is replaced or told. */
@@ -24,14 +25,15 @@ function isUsual(write: InsertWrite): boolean {
 }
 
 const GIVEN = 'id, operation, key, version, priority, due_at, limit_at, grp, place, state, rare_state, rev, encryption_key_id, worker, epoch, controls_rev, body, input'
-const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
+/** Columns of an open call's row. */
+export const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
 
 function texts(s: string) {
   return {
     // IS TRUE keeps the planner, which expects one row, from comparing each with each.
     usual: statement(`WITH ${controlsLatch(s)}, given AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], ${jsonArray('$17')}, ${jsonArray('$18')}) AS g(${GIVEN})
-        WHERE (worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (controls_rev IS NULL OR controls_rev = ${controlsRev(s)})),
+        WHERE (SELECT set_config('lock_timeout', $19::text, true)) IS NOT NULL AND (worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (controls_rev IS NULL OR controls_rev = ${controlsRev(s)})),
       named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT operation, key, id FROM given ORDER BY operation, key ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT ${OPEN} FROM given WHERE (id IN (SELECT id FROM named)) IS TRUE)
       SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${s}steward_now() AS now FROM named`),
@@ -48,35 +50,63 @@ function texts(s: string) {
 }
 
 const ALL_WELL = { ok: true } as const
+const HELD = { ok: false, why: 'held' } as const
+
+/** So long the parts of a batch wait once it is known that one of its keys is held: inserts of other processes end within milliseconds. */
+const PART_LOCK_MS = 20
 
 export class CallInserts {
   readonly #around: Around
   readonly #writes: CallWrites
   readonly #sql: ReturnType<typeof texts>
+  readonly #lockMs: number
 
-  constructor(around: Around, writes: CallWrites) {
+  /** @param lockMs how long a batch waits for a key that a transaction elsewhere has: others are held up for no longer. */
+  constructor(around: Around, writes: CallWrites, lockMs: number) {
+    this.#lockMs = lockMs
     this.#around = around
     this.#writes = writes
     this.#sql = texts(around.s)
   }
 
-  async insert(batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
-    if (!batch.every(isUsual)) return await this.#around.connections.transaction((session) => this.#inOrder(session, batch))
-    const left = await this.#leftOut(batch, (values) => this.#around.timed(this.#sql.usual, values))
-    // The others are stored already: when these cannot be judged now, their callers must hear that it is not known.
-    return joined(batch, left, left.length === 0 ? [] : await this.#around.afterCommit(() => this.#around.connections.transaction((session) => this.#oneByOne(session, left))))
+  async insert(batch: readonly InsertWrite[], lockMs = this.#lockMs): Promise<readonly InsertResult[]> {
+    try {
+      return batch.every(isUsual) ? await this.#together(batch, lockMs) : await this.#inTransaction((session) => this.#inOrder(session, batch))
+    } catch (error) {
+      if (!isHeldUp(error)) throw error
+      if (batch.length === 1) return [HELD]
+    }
+    // Nothing was stored: the half without the key that is held goes through.
+    const half = batch.length >> 1
+    const first = await this.insert(batch.slice(0, half), PART_LOCK_MS)
+    return [...first, ...(await this.#around.afterCommit(() => this.insert(batch.slice(half), PART_LOCK_MS)))]
+  }
+
+  async #together(batch: readonly InsertWrite[], lockMs: number): Promise<readonly InsertResult[]> {
+    const left = await this.#leftOut(batch, lockMs, (values) => this.#around.timed(this.#sql.usual, values))
+    if (left.length === 0) return joined(batch, left, [])
+    const judge = (): Promise<readonly InsertResult[]> => this.#inTransaction((session) => this.#oneByOne(session, left))
+    // Where others are stored already and these cannot be judged now, their callers must hear that it is not known.
+    return joined(batch, left, left.length === batch.length ? await judge() : await this.#around.afterCommit(judge))
+  }
+
+  #inTransaction<Answer>(work: (session: Session) => Promise<Answer>): Promise<Answer> {
+    return this.#around.connections.transaction(async (session) => {
+      await session.change(`SET LOCAL lock_timeout = ${this.#lockMs}`)
+      return await work(session)
+    })
   }
 
   /** @returns those of the batch that were not stored. */
-  async #leftOut(batch: readonly InsertWrite[], ask: (values: readonly Value[]) => Promise<readonly Row[]>): Promise<readonly InsertWrite[]> {
-    return leftOut(batch, await ask(usualValues(batch)))
+  async #leftOut(batch: readonly InsertWrite[], lockMs: number, ask: (values: readonly Value[]) => Promise<readonly Row[]>): Promise<readonly InsertWrite[]> {
+    return leftOut(batch, await ask([...usualValues(batch), String(lockMs)]))
   }
 
   /** Any batch, in one transaction: an insert later in it sees what an earlier one did. */
   async #inOrder(session: Session, batch: readonly InsertWrite[]): Promise<readonly InsertResult[]> {
     const results: InsertResult[] = []
     for (const run of runsOf(batch, isUsual)) {
-      const left = run.length === 1 ? run : await this.#leftOut(run, (values) => session.query(this.#sql.usual, values))
+      const left = run.length === 1 ? run : await this.#leftOut(run, this.#lockMs, (values) => session.query(this.#sql.usual, values))
       results.push(...joined(run, left, await this.#oneByOne(session, left)))
     }
     return results
@@ -107,7 +137,7 @@ export class CallInserts {
       if (!replaced.ok) return { ok: false, why: 'superseded-changed', call: replaced.call }
     }
     if (facts.length > 0) await session.change(this.#sql.dropFacts, [this.#around.namespace, operation, key])
-    await this.#place(session, write)
+    await this.place(session, write)
     return ALL_WELL
   }
 
@@ -127,12 +157,18 @@ export class CallInserts {
   }
 
   /** Puts the row where its state belongs. */
-  async #place(session: Session, { call, lease, alerts, settleDueAt }: InsertWrite): Promise<void> {
+  async place(session: Session, write: InsertWrite): Promise<void> {
+    const { call, alerts, settleDueAt } = write
     if (isEnd(call.state)) await session.change(this.#sql.ended, [call.id, call.rev, call.endedAt, call.operation, call.group, call.encryptionKeyId, call.state, encodeBody(call), encodeInput(call)])
-    else await session.change(this.#sql.open, [call.id, call.rev, lease?.epoch ?? null, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.operation, call.group, call.encryptionKeyId, call.state, rareState(call.state), lease?.worker ?? null, encodeBody(call), encodeInput(call)])
+    else await session.change(this.#sql.open, openValues(write))
     await raise(session, this.#around.s, alerts ?? [])
     if ((settleDueAt ?? null) !== null) await session.change(this.#sql.settle, [call.id, settleDueAt as number])
   }
+}
+
+/** In the order of `OPEN`. */
+export function openValues({ call, lease }: InsertWrite): readonly Value[] {
+  return [call.id, call.rev, lease?.epoch ?? null, claimableAt(call), sweptAt(call), call.place, call.version, call.priority, call.operation, call.group, call.encryptionKeyId, call.state, rareState(call.state), lease?.worker ?? null, encodeBody(call), encodeInput(call)]
 }
 
 /** One array per column, in the order of `GIVEN`. */

@@ -198,7 +198,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   describe('keys', () => {
     it('waits for an insert of the same key in a transaction that is open elsewhere, and joins it', async () => {
       const schema = place()
-      const store = await open({ schema })
+      const store = await open({ schema, lockMs: 15_000 })
       const first = call({ key: 'same' })
       await put(store, first)
       const other = await pool.connect()
@@ -213,7 +213,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
 
     it('inserts after all when the transaction that had the key is rolled back', async () => {
       const schema = place()
-      const store = await open({ schema })
+      const store = await open({ schema, lockMs: 15_000 })
       const other = await pool.connect()
       await other.query(`BEGIN; INSERT INTO ${schema}.steward_key (operation, key, id) VALUES ('${OPERATION}', 'new', 'c_elsewhere')`)
       const inserted = store.insert([inserting(call({ key: 'new' }))])
@@ -221,6 +221,18 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       await other.query('ROLLBACK')
       other.release()
       expect(await inserted).toEqual([{ ok: true }])
+    })
+
+    it('stores the others while a transaction elsewhere has a key, and says of that one that it is held', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const other = await pool.connect()
+      await other.query(`BEGIN; INSERT INTO ${schema}.steward_key (operation, key, id) VALUES ('${OPERATION}', 'k_5', 'c_elsewhere')`)
+      const calls = Array.from({ length: 9 }, (_, n) => call({ key: `k_${n}` }))
+      expect(await store.insert(calls.map((one) => inserting(one)))).toEqual(calls.map(({ key }) => (key === 'k_5' ? { ok: false, why: 'held' } : { ok: true })))
+      await other.query('ROLLBACK')
+      other.release()
+      expect(await store.insert(calls.map((one) => inserting(one)))).toEqual(calls.map((one) => (one.key === 'k_5' ? { ok: true } : { ok: false, why: 'joined', call: one })))
     })
 
     it('never lets a fact and its call pass each other', async () => {
@@ -273,7 +285,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     it('is told by a server that crashed while an insert waited that nobody knows, and goes on by itself when it is back', async () => {
       const own = await postgresServer(version)
       try {
-        const store = postgres({ pool: own.pool(), clock: () => START })
+        const store = postgres({ pool: own.pool(), clock: () => START, lockMs: 15_000 })
         await store.open({ namespace: 'default', notice: () => undefined })
         const other = await own.pool().connect()
         other.on('error', () => undefined)

@@ -47,6 +47,11 @@ function refusedConnection(refuse: (code: ErrorCode, message: string) => Steward
   return refuse('STEWARD_STORE_UNAVAILABLE', `${name} cannot be reached (${text}). Nothing was stored. Check that the database runs and has room for another connection; the store goes on by itself when it does.`)
 }
 
+/** Whether a lock was waited for in vain, and nothing was stored. */
+export function isHeldUp(error: unknown): boolean {
+  return error instanceof StewardError && error.details['sqlState'] === STATE.locked && error.details['outcome'] === 'not_stored'
+}
+
 /** Whether one caller's values are to blame, rather than the database as a whole: then the others of a batch are tried without it. */
 export function concernsValues(error: unknown): boolean {
   const state = error instanceof StewardError ? error.details['sqlState'] : stateOf(error)

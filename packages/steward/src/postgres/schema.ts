@@ -18,6 +18,7 @@
  * migrates; the others wait, read again, and find it done. A process that dies in between leaves what was.
  */
 import { StewardError } from '../core/errors.ts'
+import type { MigrationReport } from '../ports/store.ts'
 import { type Dialect, META, type Migration, sideTables } from '../store-sql/migrations.ts'
 import { type Connections, type Row, type Session, sqlState, statement } from './pool.ts'
 
@@ -32,9 +33,6 @@ const TEXT = 'TEXT COLLATE "C"'
 const HOT_TABLE = 'fillfactor = 35, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000, autovacuum_vacuum_cost_delay = 0'
 
 export const POSTGRES_MIGRATIONS: readonly Migration[] = [{ version: 1, needs: 1, statements: () => [...callTables(), ...sideTables(DIALECT)] }]
-
-/** The newest schema this library knows. */
-const SCHEMA_VERSION = POSTGRES_MIGRATIONS.reduce((newest, step) => Math.max(newest, step.version), 0)
 
 function callTables(): readonly string[] {
   return [
@@ -72,24 +70,48 @@ export type OpeningOptions = {
   readonly connections: Connections
   readonly schema: string
   readonly namespace: string
-  readonly migrate: boolean
   readonly name: string
   readonly notice: (message: string) => void
+  /** Tests only: other steps than this library's. */
+  readonly steps?: readonly Migration[]
 }
 
 type Meta = ReadonlyMap<string, string>
 
 /** What a store is opened with. @returns the stored high-water mark of its time. */
-export async function openSchema(options: OpeningOptions): Promise<number> {
-  const { connections, name } = options
-  let meta = await readMeta((text, values) => connections.read(text, values), options.schema)
-  if (meta !== null) refuseOthers(meta, options)
-  if (meta === null || versionOf(meta) < SCHEMA_VERSION) {
-    if (!options.migrate) throw new StewardError('STEWARD_STORE_OUTDATED', `${name} has schema ${meta === null ? 'none' : versionOf(meta)}; this version needs ${SCHEMA_VERSION}, and was opened with migrate: false. Nothing was changed. Run the migration (migratePostgres), then start again.`, { known: SCHEMA_VERSION })
+export async function openSchema(options: OpeningOptions, mayMigrate: boolean): Promise<number> {
+  let meta = await storedMeta(options)
+  if (meta === null || pending(meta, options).length > 0) {
+    const newest = newestOf(options)
+    if (!mayMigrate) throw new StewardError('STEWARD_STORE_OUTDATED', `${options.name} has schema ${meta === null ? 'none' : versionOf(meta)}; this version needs ${newest}, and was opened with migrate: false. Nothing was changed. Run "steward migrate" (or migratePostgres) as a role that may, then start again.`, { known: newest })
     meta = await migrated(options)
   }
   await compareIncarnation(meta, options)
   return Number(meta.get(META.time))
+}
+
+/** Brings the schema to this version, or only says how. */
+export async function migrateSchema(options: OpeningOptions, dryRun: boolean): Promise<MigrationReport> {
+  const meta = await storedMeta(options)
+  const steps = pending(meta, options)
+  if (!dryRun && (meta === null || steps.length > 0)) await migrated(options)
+  return { from: meta === null ? null : versionOf(meta), to: newestOf(options), statements: steps.flatMap((step) => step.statements(DIALECT)) }
+}
+
+/** @throws StewardError when it is not this application's to use. */
+async function storedMeta(options: OpeningOptions): Promise<Meta | null> {
+  const meta = await readMeta((text, values) => options.connections.read(text, values), options.schema)
+  if (meta !== null) refuseOthers(meta, options)
+  return meta
+}
+
+/** The newest schema this library knows. */
+function newestOf({ steps = POSTGRES_MIGRATIONS }: OpeningOptions): number {
+  return steps.reduce((newest, step) => Math.max(newest, step.version), 0)
+}
+
+function pending(meta: Meta | null, { steps = POSTGRES_MIGRATIONS }: OpeningOptions): readonly Migration[] {
+  return steps.filter((step) => step.version > (meta === null ? 0 : versionOf(meta)))
 }
 
 /** Creating the same schema or table at the same moment is refused to all but one; the others find it when they look again. */
@@ -116,10 +138,8 @@ async function migrate(session: Session, options: OpeningOptions): Promise<Meta>
   await session.query('LOCK TABLE steward_meta IN ACCESS EXCLUSIVE MODE')
   const known = (await readMeta((text, values) => session.query(text, values), schema)) ?? new Map<string, string>()
   refuseOthers(known, options)
-  const version = versionOf(known)
   const set = (key: string, value: string): Promise<unknown> => session.query('INSERT INTO steward_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value', [key, value])
-  for (const step of POSTGRES_MIGRATIONS) {
-    if (step.version <= version) continue
+  for (const step of pending(known, options)) {
     for (const one of step.statements(DIALECT)) await session.query(one)
     await set(META.schema, String(step.version))
     await set(META.needs, String(step.needs))
@@ -141,10 +161,12 @@ async function readMeta(query: (text: string, values: readonly string[]) => Prom
 
 const versionOf = (meta: Meta): number => Number(meta.get(META.schema) ?? 0)
 
-function refuseOthers(meta: Meta, { name, namespace }: OpeningOptions): void {
+function refuseOthers(meta: Meta, options: OpeningOptions): void {
+  const { name, namespace } = options
+  const newest = newestOf(options)
   const needs = Number(meta.get(META.needs) ?? 0)
-  if (needs > SCHEMA_VERSION) {
-    throw new StewardError('STEWARD_STORE_NEWER', `${name} was written by a newer version of Steward (schema ${versionOf(meta)}, which needs at least ${needs}; this version knows ${SCHEMA_VERSION}). Nothing was changed. Start the newer version, or restore a backup from before it.`, { version: versionOf(meta), needs, known: SCHEMA_VERSION })
+  if (needs > newest) {
+    throw new StewardError('STEWARD_STORE_NEWER', `${name} was written by a newer version of Steward (schema ${versionOf(meta)}, which needs at least ${needs}; this version knows ${newest}). Nothing was changed. Start the newer version, or restore a backup from before it.`, { version: versionOf(meta), needs, known: newest })
   }
   const stored = meta.get(META.namespace)
   if (stored !== undefined && stored !== namespace) {

@@ -7,7 +7,7 @@ import type { Entry } from '../core/story.ts'
 import type { Telling } from '../core/telling.ts'
 import type { OperationDefinition } from '../ports/definition.ts'
 import type { CallRef, Outcome } from '../ports/outcome.ts'
-import type { Backlog, Control, Store, StoredAlert, WorkerRow } from '../ports/store.ts'
+import type { Backlog, CallerTx, Control, Store, StoredAlert, WorkerRow } from '../ports/store.ts'
 import type { Failpoints, Log, System } from '../ports/system.ts'
 import type { Encryption } from './encryption.ts'
 
@@ -57,9 +57,19 @@ export type SubmitOptions<Input> = {
   readonly priority?: number
   /** The key of a call of this operation that certainly did not happen, whose purpose this one takes. */
   readonly supersedes?: string
+  /**
+   * The caller's own open transaction on the store's database: `fromPg(client)`, `fromDrizzle(tx, sql)` … of
+   * `steward/postgres`, `fromDatabaseSync(db)` of `steward/sqlite`. The call is stored when that commits and never was when it is
+   * rolled back; any worker finds it within about a second of the commit. Not together with `supersedes`. Ask for its outcome
+   * after the commit.
+   */
+  readonly tx?: CallerTx
 }
 
-export type PerformOptions<Input> = Omit<SubmitOptions<Input>, 'runAt'> & {
+/** `submitMany` and `perform` have transactions of their own. */
+export type OwnTxOptions<Input> = Omit<SubmitOptions<Input>, 'tx'>
+
+export type PerformOptions<Input> = Omit<OwnTxOptions<Input>, 'runAt'> & {
   /** How long to await the outcome here; the call goes on without us. Default: the operation's timeout. */
   readonly wait?: Duration
 }
@@ -145,13 +155,19 @@ export type AlertView = StoredAlert
 export interface StewardApi {
   /** This process works calls, too. Idempotent. */
   start(options?: { readonly concurrency?: number }): void
+  /**
+   * Stores a call, or joins the one that has its key; durable when this resolves, or with `tx` when that transaction commits.
+   *
+   * @throws StewardError STEWARD_KEY_*, STEWARD_INPUT_*, STEWARD_OPTION_INVALID, STEWARD_SUPERSEDES_REFUSED, STEWARD_TRANSACTION_REFUSED,
+   * STEWARD_STORE_*, STEWARD_OVERLOADED, STEWARD_CLOSED; nothing was stored, unless `details.outcome` is `unknown`.
+   */
   submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>>
   /**
    * Up to 10,000 calls in one transaction. All are checked first: when one is invalid, none is stored. Keys that
    * belong to calls with another input are refused with STEWARD_KEY_REUSED (`details.reused` lists them) after the
    * others were stored; submitting the same list again joins those.
    */
-  submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly SubmitOptions<I>[]): Promise<readonly Submitted<R>[]>
+  submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly OwnTxOptions<I>[]): Promise<readonly Submitted<R>[]>
   /** Stores the call, sends it at once from this process and awaits its outcome; it goes on without us after `wait`. */
   perform<I, P, R>(operation: Operation<I, P, R>, options: PerformOptions<I>): Promise<Outcome<R>>
   outcome<R>(operation: SomeOperation<R> | string, key: string, options?: { readonly wait?: Duration }): Promise<Outcome<R>>

@@ -8,7 +8,7 @@ import { type Decision, decide, admitsSuccessor } from '../core/decide.ts'
 import { invariant, StewardError } from '../core/errors.ts'
 import { differingDigests, differingFields, digestSalt, fieldDigests } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
-import type { EarlyFact, InsertResult, InsertWrite, Lease, Store } from '../ports/store.ts'
+import type { CallerTx, EarlyFact, InsertResult, InsertWrite, Lease, Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import type { ControlsCopy } from './controls.ts'
 import { refuseSealed } from './encryption.ts'
@@ -64,7 +64,7 @@ export class Entrance {
 
   /** @throws StewardError STEWARD_KEY_REUSED, STEWARD_SUPERSEDES_REFUSED, STEWARD_STORE_*. */
   async enter(given: Call, registered: Registered, mode: Mode): Promise<Entered> {
-    const call = this.#o.sealsWith === null ? given : { ...given, encryptionKeyId: this.#o.sealsWith }
+    const call = this.#sealed(given)
     const uncertain: Uncertain[] = []
     try {
       return await this.#enter(call, registered, mode, uncertain)
@@ -73,6 +73,35 @@ export class Entrance {
       for (const { lease, begun } of uncertain) if (lease) this.#o.worker.insertUncertain(call.id, registered, lease, begun?.decision.call.open.at(-1)?.deadlineAt ?? null)
       throw error
     }
+  }
+
+  /**
+   * Into the caller's own transaction. Neither leased nor begun, since it may never exist: a worker finds it after the commit.
+   *
+   * @throws StewardError STEWARD_TRANSACTION_REFUSED, STEWARD_KEY_REUSED, STEWARD_STORE_*.
+   */
+  async enterWithin(given: Call, registered: Registered, tx: CallerTx): Promise<Entered> {
+    const { store } = this.#o
+    const call = this.#sealed(given)
+    const refuse = (why: string): StewardError => new StewardError('STEWARD_TRANSACTION_REFUSED', `${call.operation} "${call.key}" cannot be submitted inside this transaction: ${why}`, { operation: call.operation, key: call.key })
+    if (store.insertWithin === undefined) throw refuse(`${store.name} takes no part in transactions of others. Nothing was stored. Leave tx out, or use the store of steward/postgres or steward/sqlite.`)
+    if (call.supersedes !== null) throw refuse(`it takes the purpose of "${call.supersedes}", whose row would stay locked until your commit and hold workers up. Nothing was stored. Submit it without tx, after your commit.`)
+    let early: readonly EarlyFact[] = []
+    for (let tries = 1; tries <= TRIES; tries++) {
+      const alerts: Alert[] = []
+      const known = this.#withFacts(call, early, registered, alerts)
+      const result = await store.insertWithin(tx, this.#write(known, null, null, early, null, registered, alerts))
+      if (result.ok) return { status: 'created', call: known }
+      if (result.why === 'joined') return this.#joined(call, result.call, registered, [], null)
+      if (result.why === 'pruned') return this.#joinedPruned(call, result)
+      invariant(result.why === 'facts', `an insert inside the caller's transaction was refused for its ${result.why}`)
+      early = result.facts
+    }
+    throw refuse(`facts about it kept coming, ${TRIES} times. Nothing was stored. Roll back, and submit it again.`)
+  }
+
+  #sealed(call: Call): Call {
+    return this.#o.sealsWith === null ? call : { ...call, encryptionKeyId: this.#o.sealsWith }
   }
 
   async #enter(call: Call, registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Entered> {
@@ -97,7 +126,8 @@ export class Entrance {
       else if (result.why === 'superseded-changed' && refusal) throw refusal
       else if (result.why === 'lease' && lease) this.#o.keeper.lost(lease)
       else if (result.why === 'controls') await this.#o.controls.refresh()
-      if (tries >= TRIES) throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored: its guards changed ${TRIES} times (last: ${result.why}). Nothing was stored or sent. Submit it again.`)
+      else if (result.why === 'held' && tries < TRIES) await this.#pause(tries)
+      if (tries >= TRIES) throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored: ${result.why === 'held' ? 'a transaction that is open elsewhere has had its key for too long' : `its guards changed ${TRIES} times (last: ${result.why})`}. Nothing was stored or sent. Submit it again.`)
     }
   }
 
@@ -126,8 +156,12 @@ export class Entrance {
       if (known?.details['outcome'] === 'unknown') throw error
       throw new StewardError('STEWARD_STORE_UNAVAILABLE', `whether ${call.operation} "${call.key}" was stored is not known: the answer to a first insert got lost, and the store has not answered since (${error instanceof Error ? error.message : String(error)}). Submit it again with the same key; it joins what is there.`, { ...known?.details, outcome: 'unknown' }, { cause: error })
     }
+    await this.#pause(tries)
+  }
+
+  #pause(tries: number): Promise<void> {
     const waitMs = Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (tries - 1))
-    await new Promise<void>((resolve) => void this.#o.system.after(waitMs, resolve))
+    return new Promise<void>((resolve) => void this.#o.system.after(waitMs, resolve))
   }
 
   #trying(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, { write: supersedes, refusal }: Superseding, ours: Lease | null, again: boolean): Trying {

@@ -36,6 +36,11 @@ export function checkKey(operation: string, key: unknown): void {
   throw new StewardError('STEWARD_KEY_INVALID', `the key of a call of ${operation} is ${found}. Nothing was stored or sent. Pass the business key (the order id): text of 1 to ${LIMITS.keyChars} characters.`, { operation })
 }
 
+/** Silence would store the call whatever becomes of the transaction. @throws StewardError STEWARD_OPTION_INVALID */
+export function refuseTx(operation: string, what: string, options: object | null | undefined): void {
+  if (options && 'tx' in options && options.tx !== undefined) throw optionInvalid(operation, `${what} takes no tx; use submit({ …, tx }) inside a transaction`)
+}
+
 function jsonText(operation: string, key: string, value: unknown, what: string): string {
   let problem: string | null
   try {

@@ -12,17 +12,17 @@ import type { Json } from '../core/json.ts'
 import { tell } from '../core/tell.ts'
 import type { Telling } from '../core/telling.ts'
 import type { CallRef, Outcome } from '../ports/outcome.ts'
-import type { Backlog, Control, Scope, Store, WorkerRow } from '../ports/store.ts'
+import type { Backlog, CallerTx, Control, Scope, Store, WorkerRow } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import { createWitness, redact, type Witness } from '../witness/index.ts'
 import { Alerting, alertLine } from './alerting.ts'
-import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, Submitted } from './api.ts'
+import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, Submitted } from './api.ts'
 import { change } from './change.ts'
 import { ControlsCopy } from './controls.ts'
 import { encrypted, isSealed, refuseSealed, sealedReason } from './encryption.ts'
 import { type Entered, Entrance } from './entry.ts'
 import { checkSettle, correctedWhenPruned, factOf, factResult } from './evidence.ts'
-import { checkKey, instant, newCall } from './intake.ts'
+import { checkKey, instant, newCall, refuseTx } from './intake.ts'
 import { LeaseKeeper } from './lease.ts'
 import type { Registered } from './operation.ts'
 import { outcomeOf, Outcomes } from './outcomes.ts'
@@ -145,11 +145,12 @@ export class Steward implements StewardApi {
   async submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>> {
     const registered = this.#registered(operation)
     const made = newCall(this.#intake, registered, options)
-    return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, 'offer'))
+    return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, options.tx ?? 'offer'))
   }
 
-  async submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly SubmitOptions<I>[]): Promise<readonly Submitted<R>[]> {
+  async submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly OwnTxOptions<I>[]): Promise<readonly Submitted<R>[]> {
     const registered = this.#registered(operation)
+    for (const item of items) refuseTx(operation.name, 'submitMany', item)
     if (items.length > LIMITS.submitMany) throw new StewardError('STEWARD_OPTION_INVALID', `submitMany was given ${items.length} calls; the limit is ${LIMITS.submitMany}. Nothing was stored or sent. Submit them in pages.`)
     const calls = await Promise.all(items.map(async (item) => newCall(this.#intake, registered, item)))
     const entered = await Promise.allSettled(calls.map((call) => this.#enter(call, registered, 'offer')))
@@ -160,6 +161,7 @@ export class Steward implements StewardApi {
 
   async perform<I, P, R>(operation: Operation<I, P, R>, options: PerformOptions<I>): Promise<Outcome<R>> {
     const registered = this.#registered(operation)
+    refuseTx(operation.name, 'perform', options)
     const waitMs = options?.wait === undefined ? registered.policy.timeoutMs : durationMs(options.wait, `wait of ${operation.name} "${options.key}"`)
     const made = newCall(this.#intake, registered, options)
     const { call } = await this.#enter(made instanceof Promise ? await made : made, registered, 'begin')
@@ -182,11 +184,11 @@ export class Steward implements StewardApi {
     this.#keeper.lanesChanged().catch((error: unknown) => this.#log.warn('the worker could not say which operations it works', { error: String(error) }))
   }
 
-  async #enter(call: Call, registered: Registered, mode: 'begin' | 'offer'): Promise<Entered> {
+  async #enter(call: Call, registered: Registered, mode: 'begin' | 'offer' | CallerTx): Promise<Entered> {
     if (this.#entering >= LIMITS.pendingSubmits) throw new StewardError('STEWARD_OVERLOADED', `${this.#entering} submits of this process wait for their commit. ${call.operation} "${call.key}" was not stored or sent. Submit it again later, or fewer at once.`)
     this.#entering++
     try {
-      return await this.#entrance.enter(call, registered, mode)
+      return await (typeof mode === 'string' ? this.#entrance.enter(call, registered, mode) : this.#entrance.enterWithin(call, registered, mode))
     } finally {
       this.#entering--
     }

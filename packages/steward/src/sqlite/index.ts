@@ -8,15 +8,18 @@
 import { resolve } from 'node:path'
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, Beat, CallerTx, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import { recordDecoder } from '../store-sql/record.ts'
 import { StoreClock } from '../store-sql/store-clock.ts'
 import { machineClock, machineTicks } from './clock.ts'
 import { openWorkers } from './open-workers.ts'
+import { Outbox } from './outbox.ts'
 import { type Flat, flattenWrite, type RowAnswer } from './protocol.ts'
 import type { RequestName, Requests } from './requests.ts'
 import { conversation } from './settling.ts'
 import { closedError, errorOf, ThreadLink } from './thread-link.ts'
+
+export { fromDatabaseSync } from './caller.ts'
 
 /** A handler in the recording transaction holds everything else up; it must end well before a lease would. */
 const SETTLE_MS = 1_000
@@ -61,6 +64,7 @@ class SqliteStore implements Store {
   #decode: (body: string) => Call = recordDecoder('')
   readonly #clock: StoreClock
   #settling: Promise<unknown> = Promise.resolve()
+  #outbox: Outbox | null = null
 
   constructor(path: string, options: SqliteOptions) {
     this.#path = resolve(path)
@@ -82,6 +86,7 @@ class SqliteStore implements Store {
     this.#link = link
     try {
       await link.opened()
+      this.#outbox = new Outbox(this.#path, opening.namespace)
     } catch (error) {
       this.#link = null
       throw error
@@ -109,6 +114,12 @@ class SqliteStore implements Store {
   async insert(batch: readonly InsertWrite[], more = false): Promise<readonly InsertResult[]> {
     if (batch.length === 0) return []
     return this.#results<InsertResult>(batch.length, await this.#open().insert(batch, more))
+  }
+
+  async insertWithin(tx: CallerTx, write: InsertWrite): Promise<InsertResult> {
+    this.#open()
+    const answer = (this.#outbox as Outbox).insert(tx, write, this.now())
+    return answer === null ? ALL_WELL : (this.#result(answer) as InsertResult)
   }
 
   #results<Result extends WriteResult | InsertResult>(length: number, rows: readonly RowAnswer[]): readonly Result[] {
