@@ -12,6 +12,8 @@ export type Subject = {
   readonly source: OperationSource
   /** How it is submitted where all pairs are explored; empty: single faults only. */
   readonly pairs: readonly Entry[]
+  /** Why nobody could keep one effect one under some pair of faults. */
+  readonly unlessPaired?: string
 }
 
 const quick = { workMs: { from: 10, to: 40 } } as const
@@ -35,7 +37,7 @@ export const SUBJECTS: readonly Subject[] = [
   { name: 'reconcile', contract: keyless, pairs: ['queued', 'direct'], source: modelled(keyless, (lookup) => reconcile(lookup, lookups), plainError, options) },
   { name: 'natural', contract: documents, pairs: ['queued'], source: modelled(documents, () => natural('a PUT of the whole document'), plainError, options) },
   { name: 'none', contract: blind, pairs: ['queued', 'direct'], source: modelled(blind, () => none('the provider has neither keys nor a list'), axiosError, options) },
-  { name: 'providerKey with lookup (Checkout.com)', contract: checkoutCom, pairs: [], source: modelled(checkoutCom, (lookup) => checkout({ lookup, ...lookups }), checkoutError, options) },
+  { name: 'providerKey with lookup (Checkout.com)', contract: checkoutCom, pairs: [], unlessPaired: 'an error after the effect that is lost on its way: the provider keeps no trace of it under the key', source: modelled(checkoutCom, (lookup) => checkout({ lookup, ...lookups }), checkoutError, options) },
   { name: 'providerKey, plain', contract: keyed, pairs: [], source: modelled(keyed, (lookup) => providerKey({ retention: '30d', lookup, ...lookups }), plainError, options) },
   { name: 'providerKey with a short memory', contract: forgetful, pairs: [], source: modelled(forgetful, (lookup) => providerKey({ retention: '6s', margin: '500ms', lookup, ...lookups }), stripeError, options) },
   { name: 'none, by a client that nobody sees', contract: blind, pairs: [], source: modelled(blind, () => none('the provider has neither keys nor a list'), plainError, { ...options, isUnseen: true }) },

@@ -100,6 +100,7 @@ describe('steward lab', () => {
   it('lists the catalogue, tells all about a scenario, and plays it on modelled operations without any config', async () => {
     const alone: LabRequest = { config: () => Promise.reject(new Error('there is none')), configPath: () => { throw new Error('there is none') }, say: (text) => void said.push(text) }
     expect(answered(await lab({ ...alone, list: true })).text).toContain('response-lost-after-effect')
+    expect(answered(await lab({ ...alone, faults: true })).text).toContain('net.answer-lost')
     expect(answered(await lab({ ...alone, about: 'duplicate-user-submit' })).text).toContain('github.com/mozilla/fxa')
     const { exitCode, text } = answered(await lab({ ...alone, scenario: 'response-lost-after-effect' }))
     expect({ exitCode, text }).toEqual({ exitCode: 0, text: 'response-lost-after-effect: 10 of 10 modelled operations survived (seed 1, memory store).' })

@@ -7,9 +7,10 @@ import { dirname, join } from 'node:path'
 import { type Operation, StewardError, type StewardOptions } from 'steward'
 import { compare } from '../compare/compare.ts'
 import type { OperationSource } from '../contract.ts'
+import { FAULT_KINDS } from '../faults/kinds.ts'
 import { billText } from '../report/bill.ts'
 import { junit } from '../report/junit.ts'
-import { accountText, entryText, listText, premortemText, scenarioText } from '../report/text.ts'
+import { accountText, entryText, faultsText, listText, premortemText, scenarioText } from '../report/text.ts'
 import { CATALOGUE, scenarioOf } from '../scenarios/catalogue.ts'
 import { play, type Played } from '../scenarios/run.ts'
 import type { Scenario } from '../scenarios/scenario.ts'
@@ -31,6 +32,7 @@ export type LabRequest = {
   configPath(): string
   readonly operation?: string | undefined
   readonly list?: boolean | undefined
+  readonly faults?: boolean | undefined
   readonly about?: string | undefined
   readonly scenario?: string | undefined
   readonly seed?: number | undefined
@@ -46,6 +48,7 @@ export type LabRequest = {
 export async function lab(request: LabRequest): Promise<Reply> {
   const { list, about, scenario, operation } = request
   if (list === true) return { exitCode: 0, json: CATALOGUE, text: listText(CATALOGUE) }
+  if (request.faults === true) return { exitCode: 0, json: FAULT_KINDS, text: faultsText(FAULT_KINDS) }
   const named = about ?? scenario
   const known = named === undefined ? undefined : scenarioOf(named)
   if (about !== undefined && known !== undefined) return { exitCode: 0, json: known, text: scenarioText(known) }

@@ -1,4 +1,5 @@
 /** Results for people. */
+import type { FaultKind } from '../faults/kinds.ts'
 import type { EntryResult, PremortemResult } from '../premortem/run.ts'
 import type { Played } from '../scenarios/run.ts'
 import type { Scenario } from '../scenarios/scenario.ts'
@@ -48,6 +49,11 @@ export function listText(catalogue: readonly Scenario[]): string {
 function scenarioLine({ id, tier, question, fits, waitsFor, providers }: Scenario): string {
   const about = [`tier ${tier}`, fits.length === 4 ? 'every answer' : fits.join(', '), ...(providers === undefined ? [] : [`plays on ${providers.join(', ')}`]), ...(waitsFor === undefined ? [] : [`waits for ${waitsFor.what}`])]
   return `  ${id}\n      ${question}\n      ${about.join(' · ')}`
+}
+
+export function faultsText(kinds: readonly FaultKind[]): string {
+  const points = [...new Set(kinds.map((kind) => kind.point))]
+  return points.map((point) => [point, ...kinds.filter((kind) => kind.point === point).map(({ kind, what, forMs, beyondContract }) => `  ${kind.padEnd(32)} ${what}${forMs === null ? '' : ` Lasts ${forMs / 1_000} s, unless told otherwise.`}${beyondContract === true ? ' Beyond what the provider or the database promises.' : ''}`)].join('\n')).join('\n')
 }
 
 /** All that is known of one scenario. */

@@ -14,6 +14,7 @@ export const lab: AloneCommand = {
   positionals: [0, 1],
   flags: [
     { name: 'list', text: 'the scenarios of the catalogue, with the question each asks' },
+    { name: 'faults', text: 'what can be made to go wrong in a scenario of your own' },
     { name: 'about', value: 'ID', text: 'all that is known of one scenario: incidents, sources, what a loop does' },
     { name: 'scenario', value: 'ID', text: 'only this scenario; without an operation, on a modelled operation of each provider' },
     { name: 'seed', value: 'N', text: 'the seed of the run (default 1): the same seed gives the same faults' },
@@ -30,7 +31,7 @@ export const lab: AloneCommand = {
     const { lab: run } = (await leafPackage(context, '@steward/lab', 'command-line')) as Lab
     const reply = await run({
       config: () => context.config(), configPath: () => context.configPath(), say: (text: string) => { if (!isJson) console.log(text) },
-      operation: args.positionals[0], list: args.has('list'), about: args.text('about'), scenario: args.text('scenario'), seed: countOf(lab, args, 'seed'),
+      operation: args.positionals[0], list: args.has('list'), faults: args.has('faults'), about: args.text('about'), scenario: args.text('scenario'), seed: countOf(lab, args, 'seed'),
       store: args.text('store'), trace: args.has('trace'), compare: args.has('compare'), junit: args.text('junit'), keep: args.text('keep'),
     })
     if ('unknown' in reply) throw usage(lab, `there is no ${reply.unknown.what} "${reply.unknown.given}".${didYouMean(reply.unknown.given, reply.unknown.known)}`)
