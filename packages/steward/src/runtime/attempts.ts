@@ -398,10 +398,29 @@ export class Attempts {
     })
   }
 
-  /** An attempt that is on record as begun by us and was certainly never sent: the answer to its begin got lost. */
+  /** An attempt that is on record as begun by us and was never sent from here: the answer to its begin got lost. */
   takeOver(call: Call, registered: Registered, lease: Lease, n: number): void {
-    this.#o.holds.begun(registered)
-    this.#closed(new RunningAttempt(this.#o, call, registered, lease, n, 0), { kind: 'not_applied', refused: 'unsent', reason: 'the store did not confirm the begin in time; nothing was sent' })
+    this.#recording++
+    this.#countBegin(call.id, 1)
+    void this.#closeUnsent(call, registered, lease, n).finally(() => {
+      this.#recording--
+      this.#countBegin(call.id, -1)
+      this.#settleIdle()
+    })
+  }
+
+  /** Only while that attempt runs on record, and never as a late fact: were it answered meanwhile, "unsent" would be untrue. */
+  async #closeUnsent(call: Call, registered: Registered, lease: Lease, n: number): Promise<void> {
+    const verdict: Verdict = { kind: 'not_applied', refused: 'unsent', reason: 'the store did not confirm the begin in time; nothing was sent' }
+    while (!this.#over && this.#o.keeper.current === lease) {
+      try {
+        await change(this.#changing(registered), call, { type: 'answered', attempt: n, verdict, worker: lease.worker }, { lease, onlyWhileRunning: n })
+        return this.#o.onHint()
+      } catch {
+        // The store does not answer; the loop ends with the lease, and whoever finds it gone lapses the attempt.
+        await new Promise<void>((resolve) => void this.#o.system.after(STORE_RETRY_MS, resolve, true))
+      }
+    }
   }
 
   /** Whether an attempt of this call begins, runs or is being recorded here, or a lookup runs. */

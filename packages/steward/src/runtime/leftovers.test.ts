@@ -54,6 +54,27 @@ onEachStore((make) => {
     expect(charge.sent).toHaveLength(1)
   })
 
+  it('says nothing of an attempt that was settled while it looked', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency }, answers(1))
+    const { steward, watched } = await world.work({ operations: [charge] })
+    const other = await world.open({ operations: [charge] })
+    await world.pass(1_500)
+    let lost = true
+    let looks = 0
+    watched.loseAnswer = (method) => { if (method === 'insert' && lost) unknown() }
+    watched.alter = (method, answer) => (method === 'leasedTo' && looks++ === 0 ? other.steward.confirm(charge, 'a', { by: 'webhook evt_1', reference: 'ch_1' }).then(() => answer) : answer)
+    await expect(world.got(steward.perform(charge, { key: 'a', input: {} }))).rejects.toMatchObject({ details: { outcome: 'unknown' } })
+    lost = false
+    await world.until(() => looks > 0)
+    await world.pass(20_000)
+    const call = await world.call(charge, 'a')
+    expect(call.state).toBe('succeeded')
+    expect(call.story.filter((entry) => entry.what === 'late')).toEqual([])
+    expect(await world.alerted()).toEqual([])
+    expect(charge.sent).toHaveLength(0)
+  })
+
   it('asks the store nothing while nothing got lost', async () => {
     const world = make()
     const charge = scripted(world, { idempotency }, answers(1))
