@@ -154,6 +154,21 @@ describe('what may be', () => {
     expect(found({ ...run, now: s(86_500), alerts: [...run.alerts, alert(doubt, 'in_doubt')] })).toEqual([])
   })
 
+  // Seed 598 of the standard workload with 250 calls.
+  const refutedBeforeTheFirstDeadline = (operation: string): Evidence => added(sound(), call(operation, 'o7', [
+    { at: T0, what: 'submitted' }, begun(1, s(1)), { at: s(2), what: 'lapsed', attempt: 1, worker: 'w1', why: 'gone', to: 'waiting' },
+    begun(2, s(3)), closed(2, s(4), 'accepted', { to: 'accepted', effect: 'pending' }), { at: s(9), what: 'fact', kind: 'refuted', by: 'webhook', instant: s(5), to: 'rejected', effect: 'did_not_happen' },
+  ]))
+
+  it('ends what the provider took for later under the key, and refused then, before the deadline of an earlier attempt', () => {
+    const run = withLedger(refutedBeforeTheFirstDeadline('charge'), ({ requests }) => ({ requests: [...requests, request('charge', 'o7', s(1.5), { answered: 'none' }), request('charge', 'o7', s(3.5))] }))
+    expect(found(run)).toEqual([])
+  })
+
+  it('and does not let it end so where no key makes the attempts one', () => {
+    expect(found(refutedBeforeTheFirstDeadline('payout')).join()).toContain('no-false-end o7: it ended rejected')
+  })
+
   it('judges nothing of operations that the run does not know', () => {
     const run = { ...sound(), operations: new Map([['charge', facts('charge', 'providerKey')]]) }
     expect(found({ ...run, alerts: [] })).toEqual([])

@@ -40,6 +40,8 @@ class Doubts {
         return
       case 'closed': case 'late':
         this.#answered(entry.attempt, entry.verdict, entry.at)
+        // Under one key all requests are one: what the provider took for later is all of them.
+        if (this.#answer === 'providerKey' && entry.what === 'closed' && entry.verdict === 'accepted') for (const doubt of [...this.open.values()]) if (!doubt.isAccepted && doubt.generation === this.generation) this.open.delete(doubt.n)
         // Under a key a refusal may speak for all attempts of its generation (a conclusive replay); the ledger is then the judge.
         if (this.#answer === 'providerKey' && entry.what === 'closed' && entry.verdict === 'rejected' && entry.to === 'rejected') this.open.clear()
         break

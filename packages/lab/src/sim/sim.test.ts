@@ -1,4 +1,6 @@
 /** The world itself: time, processes, the network and the database behave as their real counterparts do. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { fault } from '../faults/kinds.ts'
 import { STANDARD } from '../workload/operations.ts'
@@ -16,6 +18,27 @@ async function inWorld(options: Partial<SimOptions>, play: (world: SimWorld) => 
     await world.close()
   }
 }
+
+describe('a world that is closed', () => {
+  it('is let go, with all its processes, dead ones and those whose attempts were overdue', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const closed: WeakRef<SimWorld>[] = []
+    for (const seed of [1, 2, 3]) {
+      await inWorld({ seed }, async (world) => {
+        closed.push(new WeakRef(world))
+        for (const kind of ['keys.in-flight', 'worker.dies-while-provider-works']) {
+          world.inject(fault(kind, { parameters: { ms: 60_000, times: 1 } }))
+          await world.submit('charge-stripe-v1', order(kind))
+          await world.advance(120_000)
+        }
+      })
+    }
+    await new Promise(setImmediate)
+    collect()
+    expect(closed.map((world) => world.deref() === undefined)).toEqual([true, true, true])
+  })
+})
 
 describe('virtual time', () => {
   const scheduler = (seed: number, calmUntilMs: () => number | null = () => null) => new Scheduler({ random: seeded(seed), lateMs: 1_000, busy: () => false, calmUntilMs })

@@ -5,6 +5,7 @@
  * providers, the database's answers, and the life of processes. Everything that happens is drawn from the seed.
  */
 import { type Alert, type Json, type Operation, Steward, StewardError, type StewardApi, type Store, type SubmitOptions } from 'steward'
+import { abandon } from 'steward/internal'
 import type { Belief, Carrier, CarrierMaker, Fault, InjectedFault, Intent, OperationSource, OperatorAction, ProviderView, SpawnOptions, Strategy, Told, ToldAlert, Webhook, World, WorldOptions } from '../contract.ts'
 import { FaultBoard, type Injected } from '../faults/board.ts'
 import { kindOf } from '../faults/kinds.ts'
@@ -250,7 +251,8 @@ export class SimWorld implements World {
         onAlert: (alert) => this.#onAlert(sim, alert),
         ...(options.release === undefined ? {} : { release: options.release }), ...(lease === undefined ? {} : { lease }), ...(concurrency === undefined ? {} : { concurrency }),
       })
-      if (options.works !== false && sim.state !== 'dead') running.steward.start()
+      if (sim.state === 'dead') abandon(running.steward)
+      else if (options.works !== false) running.steward.start()
     } catch (error) {
       this.say(`${sim.name} did not start: ${error instanceof StewardError ? error.code : String(error)}`)
       if (sim.state === 'dead') return
@@ -286,6 +288,7 @@ export class SimWorld implements World {
     if (!running || running.sim.state === 'dead') return
     this.say(`${name} is killed`)
     running.sim.kill()
+    if (running.steward !== null) abandon(running.steward)
     if (running.store === null) return
     const proven = this.#options.deathProven ?? this.#storeRandom() < 0.5
     this.#outside++

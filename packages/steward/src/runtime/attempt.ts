@@ -23,6 +23,30 @@ import type { LookupAnswer } from '../core/decide.ts'
 
 export type Surroundings = { readonly store: Pick<Store, 'now'>; readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
 
+/** Whether an attempt's bytes may leave. It holds nothing else of the attempt: the witness keeps it long after the end. */
+class Leave {
+  readonly #around: Surroundings
+  readonly #lease: Lease
+  readonly #deadlineMs: number
+  /** The instant on record: what others reckon with. */
+  readonly #deadlineAt: number
+  closed = false
+
+  constructor(around: Surroundings, lease: Lease, deadlineMs: number, deadlineAt: number) {
+    this.#around = around
+    this.#lease = lease
+    this.#deadlineMs = deadlineMs
+    this.#deadlineAt = deadlineAt
+  }
+
+  now(): 'open' | 'deadline' | 'lease' {
+    const { system, store, keeper } = this.#around
+    if (system.monotonicMs() >= this.#deadlineMs || store.now() >= this.#deadlineAt) return 'deadline'
+    if (this.closed || !keeper.holds(this.#lease)) return 'lease'
+    return 'open'
+  }
+}
+
 export class RunningAttempt {
   readonly call: Call
   readonly registered: Registered
@@ -33,10 +57,8 @@ export class RunningAttempt {
   readonly idempotencyKey: string
   readonly deadlineMs: number
   readonly #around: Surroundings
-  /** The instant on record: what others reckon with. */
-  readonly #deadlineAt: number
+  readonly #leave: Leave
   #abort: AbortController | null = null
-  #closed = false
 
   constructor(around: Surroundings, call: Call, registered: Registered, lease: Lease, n: number, deadlineMs: number) {
     this.#around = around
@@ -45,7 +67,7 @@ export class RunningAttempt {
     this.lease = lease
     this.n = n
     this.deadlineMs = deadlineMs
-    this.#deadlineAt = call.open.find((attempt) => attempt.n === n)?.deadlineAt ?? around.store.now() + registered.policy.timeoutMs
+    const leave = (this.#leave = new Leave(around, lease, deadlineMs, call.open.find((attempt) => attempt.n === n)?.deadlineAt ?? around.store.now() + registered.policy.timeoutMs))
     this.idempotencyKey = keyOf(call, call.generation, around.system)
     const answer = registered.policy.answer
     this.watch = around.witness.watch({
@@ -53,18 +75,16 @@ export class RunningAttempt {
       idempotencyKey: this.idempotencyKey,
       expectKey: n > 0 && answer === 'providerKey' && registered.operation.idempotency.keyInHeader !== false,
       single: n > 0 && (answer === 'reconcile' || answer === 'none'),
-      mayLeave: () => this.mayLeave(),
+      mayLeave: () => leave.now(),
     })
   }
 
   get closed(): boolean {
-    return this.#closed
+    return this.#leave.closed
   }
 
   mayLeave(): 'open' | 'deadline' | 'lease' {
-    if (this.#around.system.monotonicMs() >= this.deadlineMs || this.#around.store.now() >= this.#deadlineAt) return 'deadline'
-    if (this.#closed || !this.#around.keeper.holds(this.lease)) return 'lease'
-    return 'open'
+    return this.#leave.now()
   }
 
   get signal(): AbortSignal {
@@ -79,10 +99,10 @@ export class RunningAttempt {
 
   /** Nothing of it leaves from here on. Idempotent. */
   close(reason: string): void {
-    if (this.#closed) return
+    if (this.closed) return
     // In time: the witness is told before `mayLeave` says "lease", so that it need not remember the attempt for long.
     if (reason === '') this.watch.close()
-    this.#closed = true
+    this.#leave.closed = true
     if (this.#abort && !this.#abort.signal.aborted && reason !== '') this.#abort.abort(new DOMException(reason, 'TimeoutError'))
     this.watch.close()
   }

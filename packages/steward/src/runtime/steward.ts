@@ -39,7 +39,14 @@ const DEFAULT_GRACE_MS = 10_000
 /** Bulk redrives give way to everything else. */
 const REDRIVE_PRIORITY = 10
 
+/** For a simulator whose process has died: lets go of what a real process would have taken with it. */
+export let abandon: (steward: Steward) => void
+
 export class Steward implements StewardApi {
+  static {
+    abandon = (steward) => steward.#witness.dispose()
+  }
+
   readonly #store: Store
   readonly #system: System
   readonly #log: Log
@@ -119,6 +126,7 @@ export class Steward implements StewardApi {
   async #open(): Promise<void> {
     await this.#store.open({ namespace: this.#namespace, notice: (message) => this.#log.warn(message) })
     await this.#controls.refresh()
+    this.#witness.listen()
     this.#unhint = this.#store.onHint(() => {
       this.#worker.hint()
       this.#outcomes.hint()

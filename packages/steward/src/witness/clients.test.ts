@@ -14,6 +14,7 @@ import { createWitness, type AttemptScope, type AttemptWatch } from './witness.t
 
 const clock = { now: () => 1_700_000_000_000, monotonicMs: () => performance.now() }
 const witness = createWitness(clock)
+witness.listen()
 afterAll(() => witness.dispose())
 
 let keys = 0

@@ -21,6 +21,10 @@ class Last {
     this.slots = new Array<Watch | undefined>(size).fill(undefined)
   }
 
+  clear(): void {
+    this.slots.fill(undefined)
+  }
+
   /** Puts one in and returns the one that had to go. */
   push(watch: Watch): Watch | undefined {
     const gone = this.slots[this.at]
@@ -54,6 +58,8 @@ export class Registry {
   clear(): void {
     this.byKey.clear()
     this.byToken.clear()
+    this.overdue.clear()
+    this.settled.clear()
   }
 
   /** A token for one bound fetch; undefined when nobody would take it off again. */

@@ -20,6 +20,7 @@ const clock = { now: () => 1_700_000_000_000, monotonicMs: () => monotonic }
 beforeEach(async () => {
   peer = await new Peer().open()
   witness = createWitness(clock)
+  witness.listen()
 })
 afterEach(async () => {
   witness.dispose()
@@ -138,6 +139,7 @@ describe('attribution', () => {
 
   test('two witnesses share the channels; the last one turns them off', async () => {
     const other = createWitness(clock)
+    other.listen()
     const scope = scopeOf()
     const watch = other.watch(scope)
     witness.dispose()

@@ -77,7 +77,9 @@ export interface Witness {
   unattributed(): number
   /** Runs `fn` in no attempt's context: for timers and loops that may be started from inside `send`. */
   outside<T>(fn: () => T): T
-  /** Stops listening once the last witness is gone. */
+  /** From here on requests are seen, by this witness and all others of the process. */
+  listen(): void
+  /** Listens no more; the last one gone takes with it what was remembered of attempts. */
   dispose(): void
 }
 
@@ -85,14 +87,14 @@ const registry = new Registry()
 const handlers: [string, ChannelHandler][] = Object.entries({ ...undiciHandlers(registry), ...httpHandlers(registry) })
 let witnesses = 0
 
-function listen(): void {
+function enter(): void {
   witnesses += 1
   if (witnesses > 1) return
   registry.listening = true
   for (const [name, handler] of handlers) subscribe(name, handler)
 }
 
-function unlisten(): void {
+function leave(): void {
   witnesses -= 1
   if (witnesses > 0) return
   registry.listening = false
@@ -100,20 +102,24 @@ function unlisten(): void {
   for (const [name, handler] of handlers) unsubscribe(name, handler)
 }
 
-/** Starts listening. One witness per Steward; several may exist side by side. */
+/** One witness per Steward; several may exist side by side. */
 export function createWitness(clock: WitnessClock): Witness {
   let unattributed = 0
-  let disposed = false
+  let listens = false
   const countUnattributed = (): void => void (unattributed += 1)
-  listen()
   return {
     watch: (scope) => new Watch(scope, clock, registry, countUnattributed),
     unattributed: () => unattributed,
     outside: (fn) => registry.context.run(undefined, fn),
+    listen() {
+      if (listens) return
+      listens = true
+      enter()
+    },
     dispose() {
-      if (disposed) return
-      disposed = true
-      unlisten()
+      if (!listens) return
+      listens = false
+      leave()
     },
   }
 }
