@@ -265,13 +265,13 @@ function seen(work: Work): void {
 
 function reply(response: http.ServerResponse, { status, headers, body }: ClientAnswer): void {
   const isBare = status >= 400 && Object.keys(body as object).length === 0
-  // A gateway in front speaks HTML; a provider that refuses says so in its body (some SDKs take a refusal without one for a success).
-  const [type, text] = isBare && status >= 502 ? ['text/html', `<html><body>${status}</body></html>`] : ['application/json', JSON.stringify(isBare ? refusal(status) : body)]
+  const [type, text] = isBare && status > 502 ? ['text/html', `<html><body>${status}</body></html>`] : ['application/json', JSON.stringify(isBare ? refusal(status) : body)]
   // Each request has a connection of its own, so that a fault strikes one call alone.
   response.writeHead(status, { 'content-type': type, 'connection': 'close', ...headers }).end(text)
 }
 
-const refusal = (status: number): Json => ({ error: { type: 'invalid_request_error', message: `answered ${status}`, ...(status === 429 ? { code: 'rate_limit' } : {}) }, message: `answered ${status}` })
+/** A provider that refuses says so in its own way; what stands in front does it in its: in JSON that an SDK may take for a result, or in HTML. */
+const refusal = (status: number): Json => status === 502 ? { message: 'Bad Gateway' } : ({ error: { type: 'invalid_request_error', message: `answered ${status}`, ...(status === 429 ? { code: 'rate_limit' } : {}) }, message: `answered ${status}` })
 
 async function textOf(message: http.IncomingMessage): Promise<string> {
   const pieces: Buffer[] = []

@@ -12,6 +12,8 @@
  *  - The SDK turns a 400 with code `rate_limit` into StripeRateLimitError. [read in stripe@23.1.0: Error.js]
  *  - The SDK sends up to 3 times by itself, and sends a reset connection again even with `maxNetworkRetries: 0`; under
  *    our key both are harmless. [read and measured, stripe@23.1.0]
+ *  - The SDK returns any JSON without `error` as a result, whatever its status: a gateway's 502 `{ "message": … }` becomes a
+ *    charge without an id. The wire witness sees the status, and the attempt is not taken for applied. [measured, stripe@23.1.0]
  *  - Lookup: list by customer or payment intent. Search by metadata lags by up to a minute, longer in an outage, and is
  *    not for reading one's own writes. [documented]
  *

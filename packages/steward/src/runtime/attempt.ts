@@ -118,6 +118,8 @@ export class RunningAttempt {
     try {
       const context = new Context(this)
       const value: unknown = await this.watch.run(() => this.registered.operation.send(input, context))
+      const status = this.watch.denial()
+      if (status !== undefined) throw Object.assign(new Error('the client returned the body of a refusal'), { status })
       return appliedVerdict(value)
     } catch (error) {
       return refineByWire(this.#judge(error), this.watch.exchanges())

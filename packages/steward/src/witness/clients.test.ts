@@ -1,6 +1,7 @@
 /** Real clients against peers that misbehave: what is concluded, and whether it could be wrong. */
 import net, { type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import axios from 'axios'
 import nodemailer from 'nodemailer'
@@ -255,5 +256,49 @@ describe('nodemailer', () => {
   test('a server that is not there was sent nothing', async () => {
     const { verdict } = await attempt(async () => sendMail(await closedPort()))
     expect(verdict).toMatchObject({ kind: 'not_applied', refused: 'unsent' })
+  })
+})
+
+describe('a client that takes a refusal for a result', () => {
+  const bare = async (answers: readonly (readonly [number, string])[], run: (port: number, watch: AttemptWatch, key: string) => Promise<unknown>, scope = scopeOf()): Promise<{ returned: unknown; denial: number | undefined }> => {
+    let at = 0
+    const server = createServer((request, response) => {
+      const [status, body] = answers[Math.min(at++, answers.length - 1)]!
+      request.resume().on('end', () => response.writeHead(status, { 'content-type': 'application/json' }).end(body))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const watch = witness.watch(scope)
+    try {
+      const returned: unknown = await watch.run(() => run((server.address() as AddressInfo).port, watch, scope.idempotencyKey))
+      return { returned, denial: watch.denial() }
+    } finally {
+      watch.close()
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+  const post = async (port: number, key: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}/charges`, { method: 'POST', headers: { 'idempotency-key': key }, body: '{}' })).status
+
+  test('the SDK of Stripe returns a gateway’s 502 as a charge; the wire denies it', async () => {
+    const { returned, denial } = await bare([[502, '{"message":"Bad Gateway"}']], (port, _watch, key) => stripeFor(port, 0).charges.create(charge, { idempotencyKey: key }))
+    expect(returned).toEqual({ message: 'Bad Gateway' })
+    expect(denial).toBe(502)
+  })
+
+  test.each([[500, 500], [503, 503], [401, 401], [403, 403], [429, 429], [200, undefined], [201, undefined], [404, undefined], [409, undefined], [422, undefined]])('of a %i the wire says %s', async (status, denial) => {
+    expect((await bare([[status, '{}']], (port, _watch, key) => post(port, key))).denial).toBe(denial)
+  })
+
+  test('a later request that went well, or a look afterwards, is what counts', async () => {
+    expect((await bare([[502, '{}'], [200, '{}']], async (port, _watch, key) => { await post(port, key); await post(port, key) })).denial).toBeUndefined()
+    expect((await bare([[200, '{}'], [502, '{}']], async (port, _watch, key) => { await post(port, key); await post(port, key) })).denial).toBe(502)
+    expect((await bare([[502, '{}'], [200, '{}']], async (port, watch, key) => { await post(port, key); await watch.fetch(`http://127.0.0.1:${port}/charges`) })).denial).toBeUndefined()
+  })
+
+  test('requests to somebody else say nothing of it', async () => {
+    peer.fallback = 200
+    const charged = async (watch: AttemptWatch): Promise<unknown> => watch.fetch(`${peer.origin}/charges`, { method: 'POST', body: '{}' })
+    const { denial } = await bare([[503, '{}']], async (port, watch) => { await charged(watch); await watch.fetch(`http://127.0.0.1:${port}/metrics`, { method: 'POST', body: '{}' }) }, scopeOf({ idempotencyKey: '' }))
+    expect(denial).toBeUndefined()
   })
 })

@@ -69,6 +69,20 @@ export class Watch implements AttemptWatch {
     return warnings
   }
 
+  /** The status that closes the matter against a `send` that returned: of the last request that may have acted, where that is never a success. */
+  denial(): number | undefined {
+    if (!this.records.some((record) => record.status !== undefined && isNeverSuccess(record.status))) return undefined
+    const acting = this.records.filter((record) => record.unsafe && !record.isCredential())
+    const keyed = acting.filter((record) => record.keyOnWire)
+    const last = (keyed.length > 0 ? keyed : acting).at(-1)
+    if (last?.status === undefined || !isNeverSuccess(last.status)) return undefined
+    // Without a key, a request to somebody else (a metrics collector) may be the last.
+    if (keyed.length === 0 && acting.some((record) => record.origin() !== last.origin())) return undefined
+    // Whoever asked again afterwards has judged by that.
+    const askedSince = this.records.slice(this.records.indexOf(last) + 1).some((record) => !record.unsafe && record.status !== undefined && record.status < 400)
+    return askedSince ? undefined : last.status
+  }
+
   close(): void {
     if (this.closed) return
     this.closed = true
@@ -120,6 +134,11 @@ export class Watch implements AttemptWatch {
     for (const each of this.records) if (each !== record && each.mayHaveActed()) return true
     return false
   }
+}
+
+/** Refused for the caller or for load, or an error of the server: whatever a client makes of it, nobody means success by it. */
+function isNeverSuccess(status: number): boolean {
+  return status >= 500 || status === 401 || status === 403 || status === 407 || status === 429
 }
 
 function nameOf(record: ExchangeRecord): string {

@@ -60,6 +60,12 @@ export interface AttemptWatch {
   exchanges(): WireExchange[]
   /** Plain sentences about what should be mended in the operation or its client. */
   warnings(): string[]
+  /**
+   * The status with which the provider denied what `send` took for a result: the last request that could act was answered
+   * 401, 403, 407, 429 or 5xx, and nothing was asked after it. Clients do return such answers (measured: the official SDK
+   * of Stripe returns the body of a gateway's 502 as a charge when it is JSON without `error`).
+   */
+  denial(): number | undefined
   /** The attempt has been accounted for: nothing more that is unsafe may leave. */
   close(): void
 }
