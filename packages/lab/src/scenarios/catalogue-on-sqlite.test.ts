@@ -1,7 +1,7 @@
 /** What loses or doubles effects, or hides it, is survived on SQLite, too. */
 import { expect, it } from 'vitest'
 import type { OperationSource } from '../contract.ts'
-import { brief, holds, sourcesOf } from './answers.fixture.ts'
+import { brief, holds, sourcesOf } from './answers.ts'
 import { play } from './run.ts'
 
 // Each of them under one answer, in turn; the others: steward lab --scenario ID --store sqlite

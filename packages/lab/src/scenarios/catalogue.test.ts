@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { OperationSource } from '../contract.ts'
 import { STANDARD } from '../workload/operations.ts'
-import { ANSWERS, brief, holds, sourcesOf } from './answers.fixture.ts'
+import { ANSWERS, brief, holds, sourcesOf } from './answers.ts'
 import { CATALOGUE, scenarioOf } from './catalogue.ts'
 import { INVARIANTS } from './invariants.ts'
 import { play } from './run.ts'

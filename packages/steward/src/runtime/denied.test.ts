@@ -14,8 +14,8 @@ it('sends a charge again that the SDK of Stripe had made out of a gateway’s 50
   const keys: unknown[] = []
   const server = createServer((request, response) => {
     keys.push(request.headers['idempotency-key'])
-    const [status, body] = keys.length === 1 ? [502, '{"message":"Bad Gateway"}'] : [200, '{"id":"ch_1","object":"charge"}']
-    request.resume().on('end', () => response.writeHead(status as number, { 'content-type': 'application/json' }).end(body))
+    const [status, body] = keys.length === 1 ? [502, '{"message":"Bad Gateway"}'] as const : [200, '{"id":"ch_1","object":"charge"}'] as const
+    request.resume().on('end', () => response.writeHead(status, { 'content-type': 'application/json' }).end(body))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const stripe = new Stripe('sk_test_123', { host: '127.0.0.1', port: (server.address() as AddressInfo).port, protocol: 'http', telemetry: false, maxNetworkRetries: 0 })
