@@ -1,12 +1,12 @@
 /**
- * Builds the publishable tarball of steward.
+ * Builds the publishable tarballs: of `steward`, and of `@steward/lab`.
  *
  * The workspace runs its sources; users get JavaScript with types beside it. The tarball is staged in a temporary
  * folder and never in the workspace, so that a half-finished pack leaves nothing behind that a test could import.
  *
  *     node packages/steward/scripts/pack.ts [folder for the tarball, default .cache/pack]
  *
- * Prints the path of the tarball as its last line.
+ * Prints the path of each tarball on a line of its own, in that order.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,8 +14,9 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
-const PACKAGE = resolve(import.meta.dirname, '..')
-const REPOSITORY = resolve(PACKAGE, '../..')
+const REPOSITORY = resolve(import.meta.dirname, '../../..')
+/** The lab is compiled against what `tsc -b` has left of the library. */
+const PACKAGES = ['packages/steward', 'packages/lab']
 const FROM_REPOSITORY = ['LICENSE', 'README.md', 'CHANGELOG.md']
 
 interface Manifest {
@@ -24,25 +25,31 @@ interface Manifest {
 }
 
 function main(destination: string): void {
+  mkdirSync(destination, { recursive: true })
+  compiler('-b', join(REPOSITORY, 'packages/steward'))
+  for (const path of PACKAGES) console.log(join(destination, packed(join(REPOSITORY, path), destination)))
+}
+
+/** @returns the name of the tarball. */
+function packed(source: string, destination: string): string {
   const stage = mkdtempSync(join(tmpdir(), 'steward-pack-'))
   try {
-    compile(join(stage, 'dist'))
-    cpSync(join(PACKAGE, 'bin'), join(stage, 'bin'), { recursive: true })
+    compiler('-p', join(source, 'tsconfig.pack.json'), '--outDir', join(stage, 'dist'))
+    if (existsSync(join(source, 'bin'))) cpSync(join(source, 'bin'), join(stage, 'bin'), { recursive: true })
     for (const name of FROM_REPOSITORY) {
       if (existsSync(join(REPOSITORY, name))) copyFileSync(join(REPOSITORY, name), join(stage, name))
     }
-    const manifest = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')) as Manifest
+    const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as Manifest
     writeFileSync(join(stage, 'package.json'), `${JSON.stringify(published(manifest, stage), undefined, 2)}\n`)
-    mkdirSync(destination, { recursive: true })
-    console.log(join(destination, pack(stage, destination)))
+    return pack(stage, destination)
   } finally {
     rmSync(stage, { recursive: true, force: true })
   }
 }
 
-function compile(outDir: string): void {
-  const compiler = join(dirname(createRequire(import.meta.url).resolve('@typescript/native/package.json')), 'bin/tsc')
-  execFileSync(process.execPath, [compiler, '-p', join(PACKAGE, 'tsconfig.pack.json'), '--outDir', outDir], { stdio: 'inherit' })
+function compiler(...options: readonly string[]): void {
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('@typescript/native/package.json')), 'bin/tsc')
+  execFileSync(process.execPath, [tsc, ...options], { stdio: 'inherit' })
 }
 
 /** The manifest that users install: entry points moved from sources to what was compiled from them. */
