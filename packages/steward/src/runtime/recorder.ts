@@ -67,11 +67,6 @@ export class Recorder {
     this.#onAlerts = options.onAlerts
   }
 
-  /** Inserts of this process that wait for their commit. */
-  get pendingInserts(): number {
-    return this.#inserts.length
-  }
-
   /** @param before the record the decision was made on. */
   record(before: Call, decision: Decision, registered: Registered | null, guards: Guards, done: Done): void {
     const tells = decision.settles && registered?.operation.onSettled !== undefined

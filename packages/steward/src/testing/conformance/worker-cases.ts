@@ -65,6 +65,23 @@ export const workerCases: readonly Case[] = [
     assert.deepEqual(ids(await claimOf(store, other)), [call.id])
     assert.deepEqual(await write(store, ended(busy, 'succeeded', { lease })), { ok: true })
   } },
+  { name: 'shows what is leased to a worker under its epoch, claimed or begun, in the order of creation', run: async (world) => {
+    const store = await world.open()
+    const [lease, other] = [await enlist(store, 'w1'), await enlist(store, 'w2')]
+    const busy = await running(world, store, lease)
+    const [first, second, theirs, done] = [world.call({ dueAt: START - 1 }), world.call({ dueAt: START - 9 }), world.call({ dueAt: START - 5 }), await running(world, store, lease)]
+    await put(store, theirs)
+    await claimOf(store, other)
+    await put(store, first, second)
+    await claimOf(store, lease)
+    await write(store, ended(done, 'succeeded', { lease }))
+    assert.deepEqual((await store.leasedTo(lease, 10)).map((call) => [call.id, call.state]), [[busy.id, 'running'], [first.id, 'waiting'], [second.id, 'waiting']])
+    assert.deepEqual(ids(await store.leasedTo(lease, 2)), [busy.id, first.id])
+    assert.deepEqual(ids(await store.leasedTo(other, 10)), [theirs.id])
+    assert.deepEqual(await store.leasedTo({ ...lease, epoch: lease.epoch + 1 }, 10), [])
+    await store.giveBack(lease, [first.id])
+    assert.deepEqual(ids(await store.leasedTo(lease, 10)), [busy.id, second.id])
+  } },
   { name: 'shows workers as they enlisted, and beats only for those alive', run: async (world) => {
     const store = await world.open()
     const lease = await enlist(store, 'w1')
