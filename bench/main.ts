@@ -18,8 +18,8 @@ Phases are interleaved and repeated, each in fresh processes; medians are shown.
   --profile FOLDER  only drains once and leaves a CPU profile of the worker in FOLDER`
 
 type Sizes = { readonly rounds: number; readonly calls: number; readonly submits: number; readonly waiting: number; readonly singles: number }
-const FULL: Sizes = { rounds: 5, calls: 30_000, submits: 150_000, waiting: 1_000_000, singles: 1_000 }
-const QUICK: Sizes = { rounds: 3, calls: 15_000, submits: 60_000, waiting: 100_000, singles: 300 }
+const FULL: Sizes = { rounds: 5, calls: 60_000, submits: 150_000, waiting: 1_000_000, singles: 1_000 }
+const QUICK: Sizes = { rounds: 3, calls: 30_000, submits: 60_000, waiting: 100_000, singles: 300 }
 
 const say = (line: string): void => console.log(line)
 

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, Steward } from 'steward'
 import { sqlite } from 'steward/sqlite'
-import { type Charge, chargeOf, chargeOperation, CONCURRENT, poolOf, post } from './charge.ts'
+import { type Charge, chargeOf, chargeOperation, CONCURRENT, poolOf, post, SLOTS } from './charge.ts'
 import { nowMs } from './clock.ts'
 import { type Task, taskOfThisProcess } from './task.ts'
 
@@ -15,7 +15,7 @@ const PAGE = 5_000
 const QUIET: Log = { info: () => undefined, warn: () => undefined, error: (message, fields) => console.error(message, fields) }
 
 const open = async (operation: ReturnType<typeof chargeOperation>, options: Partial<Task> = {}): Promise<Steward> => Steward.open({
-  store: sqlite(task.dbPath, { commitDelayMs: options.commitDelayMs ?? 0 }), operations: [operation], onAlert: null, concurrency: CONCURRENT, log: QUIET,
+  store: sqlite(task.dbPath, { commitDelayMs: options.commitDelayMs ?? 0 }), operations: [operation], onAlert: null, concurrency: SLOTS, log: QUIET,
 })
 
 /** Runs `one` for every number, this many at a time. */
