@@ -116,7 +116,7 @@ describe('list', () => {
     expect(code).toBe(0)
     const lines = out.trimEnd().split('\n')
     expect(lines[0]).toMatch(/^STATE +OPERATION +KEY +GROUP +ATTEMPTS +AGE +DUE +WHY$/)
-    expect(lines[1]).toMatch(/^waiting +charge-order +later +- +0 +\d+s +in \d+d +not due yet$/)
+    expect(lines[1]).toMatch(/^waiting +charge-order +later +- +0 +\d+[sm] +in \d+d +not due yet$/)
     expect(lines).toHaveLength(Object.keys(ENDS).length + 2)
   })
 

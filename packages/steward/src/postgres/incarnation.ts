@@ -49,20 +49,22 @@ export const systemOf = (told: Told): string => (told.system === null ? 'NULL::t
 export class Incarnation {
   readonly #around: Around
   readonly #controls: ControlRows
+  readonly #now: () => number
   readonly #sql
   #told: Told
   /** The latest high-water mark that this opening knows to be committed. */
   #mark: number
   #noticing: Promise<void> | null = null
 
-  constructor(around: Around, controls: ControlRows, told: Told, mark: number) {
+  constructor(around: Around, controls: ControlRows, told: Told, mark: number, now: () => number) {
     const { s } = around
     this.#around = around
     this.#controls = controls
+    this.#now = now
     this.#told = told
     this.#mark = mark
     this.#sql = {
-      known: statement(`SELECT m.value AS known, (SELECT t.value FROM ${s}steward_meta AS t WHERE t.name = '${META.time}') AS mark, ${s}steward_now() AS now,
+      known: statement(`SELECT m.value AS known, (SELECT t.value FROM ${s}steward_meta AS t WHERE t.name = '${META.time}') AS mark,
         EXISTS (SELECT 1 FROM ${s}steward_control AS c WHERE c.kind = '${EVERYTHING.kind}') AS held FROM (SELECT 1) AS one LEFT JOIN ${s}steward_meta AS m ON m.name = '${META.incarnation}'`),
       keep: statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ('${META.incarnation}', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`),
     }
@@ -115,7 +117,7 @@ export class Incarnation {
       if (record !== null) await session.change(this.#sql.keep, [record])
       // Somebody was first, and nothing was sent since.
       if (row?.['held'] === true) return
-      const hold = setBackHold('the store', why, Number(row?.['now']))
+      const hold = setBackHold('the store', why, this.#now())
       await this.#controls.apply(session, { set: hold })
       await raise(session, s, [setBackAlert(name, hold, mark ?? Number(row?.['mark']))])
     })

@@ -152,7 +152,7 @@ class PostgresStore implements Store {
       this.#clock.reach(mark)
       this.#marked = mark
       const hints = new Hints(connections, this.#schema, id)
-      const opened = parts(pool, around, hints, id, this.#options, told, mark)
+      const opened = parts(pool, around, hints, id, this.#options, told, mark, () => this.now())
       await opened.incarnation.judgeRecord()
       around.judge = (answer) => opened.incarnation.judgeAnswer(answer)
       this.#opened = opened
@@ -351,7 +351,7 @@ const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name
 const markText = (s: string) => statement(`WITH found AS (SELECT value::bigint AS at FROM ${s}steward_meta WHERE name = $1), moved AS (UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint RETURNING value::bigint AS at)
   SELECT f.at AS found, coalesce((SELECT at FROM moved), f.at) AS mark FROM found AS f`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number, now: () => number): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
@@ -366,7 +366,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     questions: questions(around),
     keeping: keeping(around),
     alerts: alertRows(around),
-    incarnation: new Incarnation(around, controls, told, mark),
+    incarnation: new Incarnation(around, controls, told, mark, now),
   }
 }
 

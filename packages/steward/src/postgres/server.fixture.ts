@@ -22,6 +22,8 @@ export interface PostgresServer {
   /** For `pg`: a database of its own, made by initdb. */
   readonly url: string
   readonly folder: string
+  /** Who runs it: options for a child process that is to read its folder. */
+  readonly owner: Owner
   /** A pool of its own, ended with the server. It hears when an idle connection breaks, as every pool should. */
   pool(max?: number, user?: string): pg.Pool
   /** Ends the server and every connection at once, and leaves its data to be recovered, as a crash does. */
@@ -66,7 +68,7 @@ export async function postgresServer(version: Version, settings: Readonly<Record
   const url = `postgres://steward@/postgres?host=${encodeURIComponent(folder)}`
   const pools: pg.Pool[] = []
   return {
-    version, folder, url,
+    version, folder, owner, url,
     pool(max = 10, user = 'steward') {
       const pool = new pg.Pool({ connectionString: url.replace('steward@', `${user}@`), max })
       pool.on('error', () => undefined)
