@@ -272,6 +272,8 @@ export type OperatorAction = ByWhom & (
   | { readonly do: 'cancel' | 'retry_now' | 'redrive'; readonly operation: string; readonly key: string }
   | { readonly do: 'redrive_many'; readonly operation: string }
   | { readonly do: 'pause' | 'resume'; readonly scope: ScopeName }
+  /** The database was set back, and lost what was committed since then. */
+  | { readonly do: 'restored'; readonly lostSince: number }
 )
 
 /** Something that must not be. `rule` is the contract's number or the invariant's name. */

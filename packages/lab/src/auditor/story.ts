@@ -38,6 +38,11 @@ class Doubts {
         this.firstBegunAt ??= entry.at
         this.open.set(entry.attempt, { n: entry.attempt, generation: this.generation, begunAt: entry.at, deadlineAt: entry.deadlineAt, isAccepted: false, overAt: null })
         return
+      case 'presumed':
+        // Under the key of its generation, at any time since commits may be lost.
+        this.firstBegunAt = Math.min(this.firstBegunAt ?? entry.lostSinceAt, entry.lostSinceAt)
+        this.open.set(entry.attempt, { n: entry.attempt, generation: this.generation, begunAt: entry.lostSinceAt, deadlineAt: entry.deadlineAt, isAccepted: false, overAt: entry.deadlineAt })
+        break
       case 'closed': case 'late':
         this.#answered(entry.attempt, entry.verdict, entry.at)
         // Under one key all requests are one: what the provider took for later is all of them.

@@ -7,10 +7,11 @@
 import { mkdtempSync, rmSync, existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { Store } from 'steward'
-import { isEnd, limitAt, type Call } from 'steward/internal'
+import { type Call, limitAt } from 'steward/internal'
 import { sqlite } from 'steward/sqlite'
-import { memoryData, type MemoryData, memoryStore } from 'steward/testing'
+import { backupOf, memoryData, type MemoryData, memoryStore } from 'steward/testing'
 import type { SimProcess } from './process.ts'
 
 export interface Database {
@@ -21,7 +22,7 @@ export interface Database {
   gone(process: SimProcess, store: Store, workers: readonly string[], proven: boolean): Promise<void>
   /** The instant before which no call is due, no deadline passes and no lease ends; `null` when somebody has to act now. `lives`: whether a worker's process runs. */
   calmUntil(now: number, lives: (worker: string) => boolean): number | null
-  /** A copy of all that is stored. */
+  /** A copy of all that is stored, and the way back to it under open stores. */
   backup(): () => void
   close(): void
 }
@@ -63,19 +64,7 @@ export class MemoryDatabase implements Database {
   }
 
   backup(): () => void {
-    const copy = structuredClone({ ...this.data, listeners: null })
-    return () => {
-      const { data } = this
-      for (const name of ['rows', 'keys', 'pruned', 'earlyFacts', 'workers', 'controls', 'alerts'] as const) {
-        const map = data[name] as Map<string, unknown>
-        map.clear()
-        for (const [key, value] of copy[name]) map.set(key, value)
-      }
-      data.open.clear()
-      for (const row of data.rows.values()) if (!isEnd(row.call.state) || row.settle !== null) data.open.set(row.call.id, row)
-      data.seq = copy.seq
-      data.controlsRev = copy.controlsRev
-    }
+    return backupOf(this.data)
   }
 
   close(): void { /* it goes with the world */ }
@@ -97,6 +86,7 @@ export class SqliteDatabase implements Database {
   readonly kind = 'sqlite'
   readonly #folder = mkdtempSync(join(FAST, 'steward-lab-'))
   readonly #clock: DatabaseClock
+  #copies = 0
 
   constructor(clock: DatabaseClock) {
     this.#clock = clock
@@ -118,10 +108,31 @@ export class SqliteDatabase implements Database {
   }
 
   backup(): () => void {
-    throw new Error('the SQLite side of the lab has no backups; use the memory store for losses of commits')
+    const copy = join(this.#folder, `copy-${++this.#copies}.db`)
+    this.#on((db) => db.prepare('VACUUM INTO ?').run(copy))
+    return () => this.#on((db) => putBack(db, copy))
+  }
+
+  #on(work: (db: DatabaseSync) => void): void {
+    const db = new DatabaseSync(join(this.#folder, 'steward.db'), { timeout: 5_000 })
+    try {
+      work(db)
+    } finally {
+      db.close()
+    }
   }
 
   close(): void {
     rmSync(this.#folder, { recursive: true, force: true })
   }
+}
+
+/** All rows of the copy in the place of those that are there, in one transaction. */
+function putBack(db: DatabaseSync, copy: string): void {
+  db.prepare('ATTACH ? AS copy').run(copy)
+  db.exec('BEGIN IMMEDIATE')
+  for (const { name } of db.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name LIKE 'steward%'").all()) {
+    db.exec(`DELETE FROM main."${String(name)}"; INSERT INTO main."${String(name)}" SELECT * FROM copy."${String(name)}"`)
+  }
+  db.exec('COMMIT')
 }

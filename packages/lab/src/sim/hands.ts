@@ -8,6 +8,8 @@ import type { SimWorld } from './world.ts'
 const WHO = { by: 'ana@example.com', why: 'the lab asked for it' }
 /** What the world does by itself is done this often, when it did not work at first. */
 const AGAIN_MS = 5_000
+/** Until somebody has read the alert, and says since when commits are lost. */
+const PERSON_COMES_MS = 60_000
 /** A person looks at the provider when the last request is surely over: its timeout, and what the network and the provider may add. */
 const LOOKS_AFTER_MS = 600_000
 
@@ -59,9 +61,11 @@ export class WorldHands implements Hands {
 
   loseCommits(afterMs: number): void {
     const restore = this.#world.database.backup()
+    const lostSince = this.#world.now + this.#world.databaseSkewMs
     this.later(afterMs, () => {
       this.#world.say('the database is back without its last commits')
       restore()
+      this.later(PERSON_COMES_MS, () => this.#insist(() => this.#steward()?.restored({ ...WHO, lostSince })))
     })
   }
 

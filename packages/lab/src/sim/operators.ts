@@ -11,6 +11,7 @@ export async function carryOut(steward: StewardApi, action: OperatorAction): Pro
     case 'redrive': return await steward.redrive(action.operation, action.key, who)
     case 'redrive_many': return await steward.redriveMany({ operation: action.operation }, who)
     case 'pause': return await steward.pause(action.scope, who)
+    case 'restored': return await steward.restored({ ...who, lostSince: action.lostSince })
     case 'resume': return await steward.resume(action.scope, who)
   }
 }

@@ -30,7 +30,7 @@ afterAll(() => place.remove())
 const view = async (key: string): Promise<CallView> => (JSON.parse((await place.steward('story', 'charge-order', key, '--json')).out) as { call: CallView }).call
 
 describe('help', () => {
-  const commands = ['worker', 'list', 'story', 'settle', 'retry', 'cancel', 'redrive', 'pause', 'resume', 'alerts', 'lab', 'check']
+  const commands = ['worker', 'list', 'story', 'settle', 'retry', 'cancel', 'redrive', 'pause', 'resume', 'alerts', 'migrate', 'restored', 'lab', 'check']
 
   it('names every command and the exit codes', async () => {
     const { code, out } = await place.steward('--help')
@@ -116,7 +116,7 @@ describe('list', () => {
     expect(code).toBe(0)
     const lines = out.trimEnd().split('\n')
     expect(lines[0]).toMatch(/^STATE +OPERATION +KEY +GROUP +ATTEMPTS +AGE +DUE +WHY$/)
-    expect(lines[1]).toMatch(/^waiting +charge-order +later +- +0 +\d+s +in \d+d +not due yet$/)
+    expect(lines[1]).toMatch(/^waiting +charge-order +later +- +0 +\d+[sm] +in \d+d +not due yet$/)
     expect(lines).toHaveLength(Object.keys(ENDS).length + 2)
   })
 
@@ -221,6 +221,26 @@ describe('pause and resume', () => {
     expect((await place.steward('story', 'charge-order', 'paused')).out).toContain('It is held while provider acme-pay is paused by ana: outage')
     expect(await place.steward('resume', '--provider', 'acme-pay', '--why', 'green')).toMatchObject({ code: 0 })
     expect((await place.steward('list', '--held')).out).not.toContain('paused')
+  })
+})
+
+describe('restored', () => {
+  it('says what would become of open calls, does it, and needs an instant with its zone', async () => {
+    expect(await place.steward('restored', '--why', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('--lost-since 2026-03-01T09:30:00Z') })
+    expect(await place.steward('restored', '--lost-since', '2026-03-01 09:30', '--why', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('with its zone') })
+    expect(await place.steward('restored', '--lost-since', '2026-03-01T09:30:00Z')).toMatchObject({ code: 2, err: expect.stringContaining('STEWARD_REASON_MISSING') })
+    const { steward, charge } = await opened()
+    await steward.submit(charge, { key: 'restored', input: { become: 'applied' } })
+    await steward.close()
+    const dry = await place.steward('restored', '--lost-since', '2026-03-01T09:30:00Z', '--dry-run')
+    expect(dry).toMatchObject({ code: 0, out: expect.stringContaining('steward settle charge-order restored --happened') })
+    expect(dry.out).toContain('Nothing was changed.')
+    expect((await view('restored')).state).toBe('waiting')
+    const done = await place.steward('restored', '--lost-since', '2026-03-01T09:30:00Z', '--why', 'the disk was lost', '--json')
+    expect(done.code).toBe(0)
+    expect((JSON.parse(done.out) as { inDoubt: { key: string }[] }).inDoubt.map(({ key }) => key)).toContain('restored')
+    expect((await view('restored')).state).toBe('in_doubt')
+    expect((await place.steward('story', 'charge-order', 'restored')).out).toContain('The database came back without what was committed since 2026-03-01T09:30:00.000Z')
   })
 })
 

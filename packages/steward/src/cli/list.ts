@@ -61,7 +61,7 @@ async function heldBy({ options, steward }: Context): Promise<(call: CallView) =
     if (call.endedAt !== null || call.state === 'running') return false
     if (call.story.at(-1)?.what === 'held' && (call.dueAt === null || call.dueAt > now)) return true
     const names = { operation: call.operation, provider: providers.get(call.operation) ?? call.operation, group: call.group }
-    return controls.some((control) => names[control.kind] === control.name)
+    return controls.some((control) => control.kind === 'store' || names[control.kind] === control.name)
   }
 }
 

@@ -17,13 +17,14 @@ import { list } from './list.ts'
 import { migrate } from './migrate.ts'
 import { pause } from './pause.ts'
 import { redrive } from './redrive.ts'
+import { restored } from './restored.ts'
 import { resume } from './resume.ts'
 import { retry } from './retry.ts'
 import { settle } from './settle.ts'
 import { story } from './story.ts'
 import { worker } from './worker.ts'
 
-const COMMANDS: readonly Command[] = [worker, list, story, settle, retry, cancel, redrive, pause, resume, alerts, migrate, lab, check]
+const COMMANDS: readonly Command[] = [worker, list, story, settle, retry, cancel, redrive, pause, resume, alerts, migrate, restored, lab, check]
 
 async function main(words: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = words

@@ -18,6 +18,7 @@ export type AlertKind =
   | 'settle_handler_failing'
   | 'invariant_broken'
   | 'unreadable'
+  | 'database_set_back'
 
 export type Severity = 'page' | 'warn'
 

@@ -113,5 +113,6 @@ export const ev = {
   superseded: { type: 'superseded', byKey: 'o_18' },
   upgraded: { type: 'upgraded', version: 2, input: '{"v":2}' },
   held: (untilMs: number) => ({ type: 'held', untilAt: T0 + untilMs, why: 'the upgrade threw' }),
+  restored: (lostSinceMs: number, noticedMs: number) => ({ type: 'restored', lostSinceAt: T0 + lostSinceMs, noticedAt: T0 + noticedMs, lookFirstUntilAt: T0 + noticedMs + 1_000, by: 'ana', why: 'a backup was restored' }),
   time: { type: 'time' },
 } as const satisfies Record<string, CallEvent | ((...args: never[]) => CallEvent)>

@@ -37,9 +37,11 @@ type Oracle = {
   readonly accepted: readonly number[]
   /** Attempts that a named fact refutes as soon as they are over. */
   readonly named: readonly number[]
+  /** The attempt that stands for whatever a database forgot. Nobody on record has made it. */
+  readonly presumed: number | null
 }
 
-const NOTHING: Oracle = { possible: [], running: null, happened: false, absences: 0, keyFirstUsedAt: null, keySpent: false, stopped: false, taken: false, generations: [0], accepted: [], named: [] }
+const NOTHING: Oracle = { possible: [], running: null, happened: false, absences: 0, keyFirstUsedAt: null, keySpent: false, stopped: false, taken: false, generations: [0], accepted: [], named: [], presumed: null }
 
 type Node = { readonly call: Call; readonly oracle: Oracle; readonly now: number; readonly path: readonly string[] }
 type Move = { readonly name: string; readonly event: CallEvent | null; readonly now: number }
@@ -80,6 +82,7 @@ function movesOf({ call, now }: Node, policy: Policy): readonly Move[] {
   add('cancel', ev.cancel)
   add('retry now', ev.retryNow)
   add('redrive', ev.redrive)
+  if (!call.story.some((entry) => entry.what === 'presumed')) add('restored', ev.restored(now - 12 - T0, now - T0))
   if (!isEnd(call.state) && call.state !== 'running') add('time', ev.time)
   if (call.state === 'waiting' || call.state === 'checking' || call.state === 'accepted') add('held', ev.held(now + 9 - T0))
   if (call.dueAt !== null && call.dueAt > now) add('→ due', null, call.dueAt)
@@ -132,6 +135,15 @@ function learn(before: Oracle, call: Call, event: CallEvent, decision: Decision,
       return { ...before, keyFirstUsedAt: null, keySpent: false }
     case 'retry_now':
       return call.state === 'in_doubt' ? { ...before, absences: 0 } : before
+    case 'restored': {
+      if (decision.call === call) {
+        claim(isEnd(call.state) || call.state === 'accepted' || (call.dueAt ?? now) > now, 'what a worker could have taken is presumed sent')
+        return before
+      }
+      const presumed = call.attempts + 1
+      const attempt = { n: presumed, generation: call.generation, version: call.version, deadlineAt: event.noticedAt + policy.timeoutMs, overAt: event.noticedAt + policy.timeoutMs, accepted: false }
+      return { ...before, possible: [...before.possible, attempt], generations: [...before.generations, call.generation], presumed, absences: 0, keyFirstUsedAt: Math.min(before.keyFirstUsedAt ?? event.lostSinceAt, event.lostSinceAt) }
+    }
     case 'superseded': case 'held': case 'time':
       return before
   }
@@ -149,6 +161,8 @@ function answers(before: Oracle, call: Call, event: CallEvent & { type: 'answere
   const known = before.possible.find((one) => one.n === attempt)
   const stopped = before.stopped || (verdict.kind === 'rejected' && inTime)
   const named = [...new Set([...before.named, attempt])].sort()
+  // Whose answer this is nobody knows: it denies nothing that is on record.
+  if (attempt === before.presumed && (verdict.kind === 'rejected' || verdict.kind === 'not_applied')) return before
   switch (verdict.kind) {
     case 'applied':
       return { ...before, running, happened: true }
@@ -288,7 +302,7 @@ function situation({ call, oracle, now }: Node): string {
     [...new Set(call.facts.map((fact) => `${fact.kind} ${call.attempts - (fact.attempt ?? -9)} ${fact.attempt === undefined ? rel(fact.at) : ''}`))].sort(),
     call.stop?.kind, call.lookup && [rel(call.lookup.since), Math.min(call.lookup.asked, 3), call.lookup.absences, call.lookup.spent],
     oracle.possible.map((one) => [call.attempts - one.n, rel(one.overAt), rel(one.deadlineAt), one.accepted]), oracle.running !== null, oracle.happened, oracle.absences, rel(oracle.keyFirstUsedAt), oracle.keySpent, oracle.stopped, oracle.taken,
-    oracle.named.map((n) => call.attempts - n), oracle.accepted.map((n) => call.attempts - n),
+    oracle.presumed === null ? null : call.attempts - oracle.presumed, oracle.named.map((n) => call.attempts - n), oracle.accepted.map((n) => call.attempts - n),
   ])
 }
 
@@ -380,6 +394,7 @@ const themes: readonly (readonly [name: string, only: RegExp, depth: number])[] 
   ['people who act', /^(begin$|unknown, |unknown \d|settled|cancel|retry now|redrive|→ \+16|→ give up|→ expiry|time)/, 5],
   ['redrives, and what is heard of older generations', /^(begin$|unknown \d|late (applied|accepted|rejected)|not applied|redrive|refuted as|→ \+16|→ give up)/, 6],
   ['accepted work', /^(begin$|unknown \d|accepted|late accepted|refuted|cancel|found|cannot tell|absent$|→ due|→ expiry|time)/, 5],
+  ['databases that lost commits', /^(begin$|unknown \d|lapsed|late |restored|absent$|refuted|cancel|→ due|→ \+16)/, 5],
   ['versions', /^(begin|upgraded|unknown \d|lapsed|not applied|late not applied|absent$|→ due|→ \+60|held)/, 6],
 ]
 

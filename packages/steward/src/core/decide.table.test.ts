@@ -12,7 +12,7 @@ import { type Call, type State, STATES } from './call.ts'
 import { type CallEvent, decide } from './decide.ts'
 import type { Policy } from './policy.ts'
 
-const EVENTS = ['begin', 'answered', 'lapsed', 'looked', 'fact', 'settle', 'cancel', 'retry_now', 'redrive', 'superseded', 'upgraded', 'held', 'time'] as const satisfies readonly CallEvent['type'][]
+const EVENTS = ['begin', 'answered', 'lapsed', 'looked', 'fact', 'settle', 'cancel', 'retry_now', 'redrive', 'superseded', 'upgraded', 'held', 'restored', 'time'] as const satisfies readonly CallEvent['type'][]
 type Unlisted = Exclude<CallEvent['type'], (typeof EVENTS)[number]>
 /** Does not compile when an event type is missing above. */
 const everyEventIsListed: [Unlisted] extends [never] ? true : Unlisted = true
@@ -144,6 +144,12 @@ const TABLE: readonly Row[] = [
   ['waiting', waiting.fresh, 1, ev.held(50), 'waiting did_not_happen due +50'],
   ['waiting', waiting.fresh, 1, ev.held(500), 'waiting did_not_happen due +200'],
   ['waiting', waiting.fresh, 200, ev.held(260), 'exhausted did_not_happen stop give_up settles !exhausted'],
+  ['waiting', waiting.fresh, 5, ev.restored(0, 5), 'in_doubt unknown !in_doubt'],
+  ['waiting', waiting.key, 9, ev.restored(3, 9), 'waiting unknown due +9'],
+  ['waiting', waiting.key, 9, ev.restored(-40, 9), 'in_doubt unknown !in_doubt'],
+  ['waiting', waiting.keyAndLookup, 9, ev.restored(-40, 9), 'checking unknown due +25'],
+  ['waiting', waiting.natural, 9, ev.restored(3, 9), 'waiting unknown due +9'],
+  ['waiting', waiting.refused, 9, ev.restored(3, 0), 'unchanged'],
   ['waiting', waiting.fresh, 1, ev.time, 'unchanged'],
   ['waiting', waiting.key, 9, ev.time, 'unchanged'],
   ['waiting', waiting.fresh, 200, ev.time, 'exhausted did_not_happen stop give_up settles !exhausted'],
@@ -202,6 +208,7 @@ const TABLE: readonly Row[] = [
   ['running', running.first, 1, ev.superseded, 'refused: it is running'],
   ['running', running.first, 1, ev.upgraded, 'asserts: was to be upgraded'],
   ['running', running.first, 1, ev.held(50), 'asserts: was to be held'],
+  ['running', running.first, 3, ev.restored(0, 3), 'noted'],
   ['running', running.first, 1, ev.time, 'asserts: time does not move it'],
 
   // ── accepted ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,6 +243,7 @@ const TABLE: readonly Row[] = [
   ['accepted', accepted.facts, 2, ev.upgraded, 'asserts: was to be upgraded'],
   ['accepted', accepted.facts, 2, ev.held(50), 'accepted pending due +50'],
   ['accepted', accepted.facts, 250, ev.held(300), 'accepted pending due +300'],
+  ['accepted', accepted.facts, 3, ev.restored(0, 3), 'unchanged'],
   ['accepted', accepted.facts, 2, ev.time, 'unchanged'],
   ['accepted', accepted.facts, 31, ev.time, 'accepted pending due +61 !accepted_overdue'],
   ['accepted', accepted.polls, 7, ev.time, 'unchanged'],
@@ -277,6 +285,8 @@ const TABLE: readonly Row[] = [
   ['checking', checking.ask, 5, ev.upgraded, 'asserts: was to be upgraded'],
   ['checking', checking.ask, 16, ev.held(50), 'checking unknown due +50'],
   ['checking', checking.ask, 250, ev.held(300), 'checking unknown due +300'],
+  ['checking', checking.ask, 20, ev.restored(0, 20), 'checking unknown due +36'],
+  ['checking', checking.ask, 9, ev.restored(0, 9), 'unchanged'],
   ['checking', checking.ask, 16, ev.time, 'unchanged'],
   ['checking', checking.ask, 200, ev.time, 'checking unknown stop give_up'],
 
@@ -310,6 +320,7 @@ const TABLE: readonly Row[] = [
   ['in_doubt', inDoubt.none, 5, ev.superseded, 'refused: it is in_doubt (effect: unknown)'],
   ['in_doubt', inDoubt.none, 5, ev.upgraded, 'asserts: was to be upgraded'],
   ['in_doubt', inDoubt.none, 5, ev.held(50), 'asserts: was to be held'],
+  ['in_doubt', inDoubt.none, 9, ev.restored(0, 9), 'noted'],
   ['in_doubt', inDoubt.none, 5, ev.time, 'unchanged'],
   ['in_doubt', inDoubt.none, 200, ev.time, 'in_doubt unknown stop give_up'],
 
@@ -338,6 +349,7 @@ const TABLE: readonly Row[] = [
   ['succeeded', ended.succeeded, 2, ev.superseded, 'refused: it is succeeded (effect: happened)'],
   ['succeeded', ended.succeeded, 2, ev.upgraded, 'asserts: was to be upgraded'],
   ['succeeded', ended.succeeded, 2, ev.held(50), 'asserts: was to be held'],
+  ['succeeded', ended.succeeded, 3, ev.restored(0, 3), 'unchanged'],
   ['succeeded', ended.succeeded, 2, ev.time, 'asserts: time does not move it'],
 
   // ── rejected ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -366,6 +378,7 @@ const TABLE: readonly Row[] = [
   ['rejected', ended.replaced, 3, { type: 'superseded', byKey: 'o_19' }, 'refused: key "o_18" already replaced it'],
   ['rejected', ended.rejected, 2, ev.upgraded, 'asserts: was to be upgraded'],
   ['rejected', ended.rejected, 2, ev.held(50), 'asserts: was to be held'],
+  ['rejected', ended.rejected, 3, ev.restored(0, 3), 'unchanged'],
   ['rejected', ended.rejected, 2, ev.time, 'asserts: time does not move it'],
 
   // ── exhausted ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -392,6 +405,7 @@ const TABLE: readonly Row[] = [
   ['exhausted', ended.exhausted, 201, ev.superseded, 'noted'],
   ['exhausted', ended.exhausted, 201, ev.upgraded, 'asserts: was to be upgraded'],
   ['exhausted', ended.exhausted, 201, ev.held(250), 'asserts: was to be held'],
+  ['exhausted', ended.exhausted, 201, ev.restored(0, 201), 'unchanged'],
   ['exhausted', ended.exhausted, 201, ev.time, 'asserts: time does not move it'],
 
   // ── expired ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -411,6 +425,7 @@ const TABLE: readonly Row[] = [
   ['expired', ended.expired, 91, ev.superseded, 'noted'],
   ['expired', ended.expired, 91, ev.upgraded, 'asserts: was to be upgraded'],
   ['expired', ended.expired, 91, ev.held(150), 'asserts: was to be held'],
+  ['expired', ended.expired, 91, ev.restored(0, 91), 'unchanged'],
   ['expired', ended.expired, 91, ev.time, 'asserts: time does not move it'],
 
   // ── cancelled ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -432,6 +447,7 @@ const TABLE: readonly Row[] = [
   ['cancelled', ended.cancelled, 1, ev.superseded, 'noted'],
   ['cancelled', ended.cancelled, 1, ev.upgraded, 'asserts: was to be upgraded'],
   ['cancelled', ended.cancelled, 1, ev.held(50), 'asserts: was to be held'],
+  ['cancelled', ended.cancelled, 3, ev.restored(0, 3), 'unchanged'],
   ['cancelled', ended.cancelled, 1, ev.time, 'asserts: time does not move it'],
 ]
 
@@ -495,6 +511,6 @@ function nameOf(event: CallEvent): string {
     case 'fact': return `fact: ${event.fact.kind}`
     case 'settle': return `settle: ${event.outcome}`
     case 'begin': return `begin as version ${event.version}`
-    case 'lapsed': case 'cancel': case 'retry_now': case 'redrive': case 'superseded': case 'upgraded': case 'held': case 'time': return event.type
+    case 'lapsed': case 'cancel': case 'retry_now': case 'redrive': case 'superseded': case 'upgraded': case 'held': case 'restored': case 'time': return event.type
   }
 }

@@ -12,6 +12,7 @@ import { invariant } from './errors.ts'
 import { isApplied, saysMore, unrefuted, withFact } from './facts.ts'
 import { LIMITS } from './limits.ts'
 import { backoffMs, type Policy, windowOpen } from './policy.ts'
+import { FORGOTTEN, isOnRecord, mayBeForgotten, presumeSent, type Restored } from './set-back.ts'
 import { type Entry, folded, type Happening, type Moved } from './story.ts'
 import type { Verdict, WireExchange } from './verdict.ts'
 
@@ -38,6 +39,8 @@ export type CallEvent =
   /** The stored input was brought to a newer version, before anything of this generation was sent. */
   | { readonly type: 'upgraded'; readonly version: number; readonly input: string }
   | { readonly type: 'held'; readonly untilAt: number; readonly why: string }
+  /** The database has lost commits, and a person said since when. */
+  | ({ readonly type: 'restored' } & Restored)
   /** Time has passed: look again. */
   | { readonly type: 'time' }
 
@@ -109,6 +112,7 @@ function apply(call: Call, event: CallEvent, policy: Policy, now: number, entrop
     case 'superseded': return superseded(call, event.byKey)
     case 'upgraded': return upgraded(call, event)
     case 'held': return held(call, event, policy, now)
+    case 'restored': return mayBeForgotten(call, event, policy) ? presumeSent(call, event, policy, now) : { call, entry: null }
     case 'time': return timePassed(call, policy, now)
   }
 }
@@ -167,7 +171,7 @@ function otherVersion(call: Call, version: number, policy: Policy, now: number):
 }
 
 function answered(call: Call, event: CallEvent & { type: 'answered' }, policy: Policy, now: number, entropy: number): Step {
-  const mine = call.open.find((attempt) => attempt.n === event.attempt && attempt.closedAt === null)
+  const mine = call.open.find((attempt) => attempt.n === event.attempt && attempt.closedAt === null && attempt.worker === event.worker)
   if (call.state !== 'running' || !mine) return answeredLate(call, event, policy, now, entropy)
   const verdict = event.verdict
   const entry: Happening = {
@@ -221,26 +225,30 @@ function answeredLate(call: Call, event: CallEvent & { type: 'answered' }, polic
   const entry: Happening = { what: 'late', attempt, verdict: verdict.kind, worker: event.worker, ...('reason' in verdict ? { why: verdict.reason } : {}), ...('reference' in verdict && verdict.reference !== undefined ? { reference: verdict.reference } : {}), ...(event.wire && event.wire.length > 0 ? { wire: event.wire } : {}) }
   const by = `late answer of attempt ${attempt}`
   if (verdict.kind === 'unknown') return { call, entry }
+  // A database that lost commits may have given its number to another attempt since: that it happened is true all the same.
+  const isKnown = isOnRecord(call, attempt, event.worker)
   if (verdict.kind === 'accepted') return { call: acceptedLate(call, attempt, verdict.reference, event.worker, policy, now), entry }
   if (verdict.kind === 'applied') {
-    const generation = call.open.find((known) => known.n === attempt)?.generation
-    const fact: Fact = { kind: 'applied', at: now, by, attempt, ...(generation === undefined ? {} : { generation }), ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
+    const generation = isKnown ? call.open.find((known) => known.n === attempt)?.generation : undefined
+    const fact: Fact = { kind: 'applied', at: now, by, ...(isKnown ? { attempt } : {}), ...(generation === undefined ? {} : { generation }), ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
     const known = { ...call, facts: withFact(call.facts, fact), result: call.result ?? verdict.result, resultMissing: call.result === null ? (verdict.resultMissing ?? call.resultMissing) : call.resultMissing, reason: `${by}: applied` }
     return { call: conclude(known, policy, now, now), entry }
   }
+  // Its own next attempt waits, too: the scope that is held is everybody's.
+  const wait = waitMs(verdict)
+  const hold = wait > 0 ? { holdUntilAt: now + wait } : {}
+  if (!isKnown) return { call, entry, ...hold }
   const fact: Fact = { kind: 'refuted', at: now, by, attempt, reason: verdict.reason }
   // A refusal is a refusal, late or not; but it does not stop what a person ordered since (its attempt is not open any more).
   const refuses = verdict.kind === 'rejected' && !isEnd(call.state) && call.open.some((known) => known.n === attempt)
   const stop = call.stop ?? (refuses ? { kind: 'refuse' as const, at: now, by: `attempt ${attempt}`, why: verdict.reason } : null)
   const closed = { ...call, stop, facts: withFact(call.facts, fact), open: call.open.map((known) => (known.n === attempt && known.closedAt === null ? { ...known, closedAt: now, verdict: 'unknown' as const } : known)) }
-  // Its own next attempt waits, too: the scope that is held is everybody's.
-  const wait = waitMs(verdict)
-  return { call: conclude(closed, policy, now, retryAtOf(call, policy, now, entropy)), entry, ...(wait > 0 ? { holdUntilAt: now + wait } : {}) }
+  return { call: conclude(closed, policy, now, retryAtOf(call, policy, now, entropy)), entry, ...hold }
 }
 
 /** The provider took it after all. An end stands (people are told); an open call is not sent again, whatever the record thought of that attempt. */
 function acceptedLate(call: Call, n: number, reference: string, worker: string, policy: Policy, now: number): Call {
-  const known = call.open.find((attempt) => attempt.n === n)
+  const known = call.open.find((attempt) => (isOnRecord(call, n, worker) ? attempt.n === n : attempt.worker === FORGOTTEN))
   if (isEnd(call.state) || known?.verdict === 'accepted') return call
   // Generation 0 stands for one that is over: no answer under a later key speaks for it.
   const attempt = known ?? { n, generation: 0, worker, begunAt: now, deadlineAt: now }

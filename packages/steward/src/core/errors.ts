@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   STEWARD_STORE_FULL: 'The disk of the store is full.',
   STEWARD_STORE_NEWER: 'The store was written by a newer version of Steward.',
   STEWARD_STORE_OUTDATED: 'The store needs a migration that this process was told not to make.',
+  STEWARD_STORE_SET_BACK: 'The database was set back, and nobody has said what it lost.',
   STEWARD_NAMESPACE_CHANGED: 'The store belongs to another namespace.',
   STEWARD_STORE_LOCATION: 'The store cannot be opened where it is.',
   STEWARD_INSIDE_TRANSACTION: 'A handler of onSettled asked for what would wait for its own transaction.',

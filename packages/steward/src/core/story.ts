@@ -39,6 +39,8 @@ export type Happening =
   | { readonly what: 'late'; readonly attempt: number; readonly verdict: Verdict['kind']; readonly worker: string; readonly why?: string; readonly reference?: string; readonly wire?: readonly WireExchange[] }
   | { readonly what: 'action'; readonly action: string; readonly by: string; readonly why: string }
   | { readonly what: 'held'; readonly why: string }
+  /** The database has lost commits since `lostSinceAt`: an attempt is presumed that nobody knows of. A person said so. */
+  | { readonly what: 'presumed'; readonly attempt: number; readonly lostSinceAt: number; readonly noticedAt: number; readonly deadlineAt: number; readonly by: string; readonly why: string }
   | { readonly what: 'time'; readonly why: string }
   | { readonly what: 'upgraded'; readonly from: number; readonly version: number }
   | { readonly what: 'settled'; readonly why: string }
@@ -57,7 +59,7 @@ export function replay(story: readonly Entry[]): Replayed {
     state = entry.to ?? state
     effect = entry.effect ?? effect
     generation = entry.generation ?? generation
-    if (entry.what === 'begun') attempts = entry.attempt
+    if (entry.what === 'begun' || entry.what === 'presumed') attempts = entry.attempt
     if (entry.what === 'folded') attempts = entry.attempts
   }
   return { state, effect, generation, attempts }

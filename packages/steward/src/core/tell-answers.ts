@@ -4,6 +4,7 @@ import { resendIsSafe, stopInForce } from './conclude.ts'
 import { durationText } from './duration.ts'
 import { isApplied, references, unrefuted } from './facts.ts'
 import { lastBeginAt, type Policy, windowOpen } from './policy.ts'
+import { FORGOTTEN } from './set-back.ts'
 import type { Entry } from './story.ts'
 import type { TellOptions } from './tell.ts'
 import { iso, when } from './tell-wire.ts'
@@ -13,11 +14,22 @@ import type { Telling } from './telling.ts'
 const NAMED = 5
 
 export function answersOf(call: Call, policy: Policy | null, now: number, options: TellOptions): Telling['answers'] {
+  if (options.setBack !== undefined && call.effect !== 'happened') return ofSetBack(call, policy, now, options.setBack)
   return {
     happened: didItHappen(call),
     known: whatIsKnown(call, policy, now),
     next: `${whatIsNext(call, policy, now, options.paused ?? [])}${people(call, options)}`,
     retry: isRetrySafe(call, policy, now, options.paused ?? []),
+  }
+}
+
+/** Of a database that may have forgotten what it sent, only what happened is sure. */
+function ofSetBack(call: Call, policy: Policy | null, now: number, how: string): Telling['answers'] {
+  return {
+    happened: `Possibly: the database was set back (${how}), and may have forgotten that it was sent. On its record: ${didItHappen(call)}`,
+    known: whatIsKnown(call, policy, now),
+    next: `Nothing, until somebody has said what the database lost when it was set back (${how}). Confirm what the provider lists for that time, then: steward restored --lost-since TIME`,
+    retry: 'No. Whether it was sent since is not on record any more. Say first what the database lost: steward restored --lost-since TIME',
   }
 }
 
@@ -112,6 +124,7 @@ function source(fact: Fact): string {
 }
 
 function attemptText(attempt: OpenAttempt, now: number): string {
+  if (attempt.worker === FORGOTTEN && attempt.verdict === 'unknown') return `Attempt ${attempt.n} is presumed: the database lost what was committed since ${iso(attempt.begunAt)}, and with it the record of what was sent.`
   const began = `Attempt ${attempt.n} began at ${iso(attempt.begunAt)}`
   if (attempt.closedAt === null) return `${began} on worker ${attempt.worker} and is running${now > attempt.deadlineAt ? ' past its deadline' : ''}; nothing of it leaves after ${iso(attempt.deadlineAt)}.`
   if (attempt.verdict === 'accepted') return `${began}, and the provider accepted it${attempt.reference === undefined ? '' : ` as ${attempt.reference}`}.`

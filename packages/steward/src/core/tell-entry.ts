@@ -30,10 +30,10 @@ export function stepped(before: Before, entry: Entry): Before {
   return {
     state: entry.to ?? before.state,
     effect: entry.effect ?? before.effect,
-    firstBegunAt: firstBegunAt ?? (begun ? entry.at : null),
+    firstBegunAt: entry.what === 'presumed' ? Math.min(firstBegunAt ?? entry.lostSinceAt, entry.lostSinceAt) : (firstBegunAt ?? (begun ? entry.at : null)),
     release: begun ? (begun.release ?? null) : before.release,
     version: begun ? (begun.version ?? null) : before.version,
-    attempts: begun ? begun.attempt : before.attempts,
+    attempts: begun ? begun.attempt : entry.what === 'presumed' ? entry.attempt : before.attempts,
     isFolded: before.isFolded && entry.generation === undefined,
   }
 }
@@ -65,6 +65,7 @@ function happened(entry: Happening & { readonly at: number }): string {
     case 'late': return `Worker ${entry.worker}, which had lost its lease, brought a late answer of attempt ${entry.attempt}${entry.reference === undefined ? '' : ` (reference ${entry.reference})`}: ${verdictText(entry.verdict, entry.why)}`
     case 'action': return actionText(entry)
     case 'held': return `Held: ${stopped(entry.why)}`
+    case 'presumed': return `The database came back without what was committed since ${iso(entry.lostSinceAt)}, said ${entry.by} (${entry.why}). It may have been sent between then and ${iso(entry.noticedAt)} without a record: that counts as attempt ${entry.attempt}, without a definite answer.`
     case 'time': return `Time moved it: ${stopped(entry.why)}`
     case 'upgraded': return `Its input was brought from version ${entry.from} to version ${entry.version}; nothing of the older version was in doubt.`
     case 'folded': return `${entry.entries} entries are left out here, up to attempt ${entry.attempts}.`

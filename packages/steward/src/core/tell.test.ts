@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Call } from './call.ts'
+import type { CallEvent } from './decide.ts'
 import type { Policy } from './policy.ts'
 import type { Entry } from './story.ts'
 import { tell, type TellOptions } from './tell.ts'
@@ -271,7 +272,7 @@ describe('the story', () => {
       [S, { type: 'answered', attempt: 1, worker: 'w1', verdict: { kind: 'unknown', reason: 'answered 500', keySpent: true }, wire, notes: ['the SDK sent twice inside one attempt'] }],
       [150 * S, { type: 'looked', askedAt: T0 + 150 * S, answer: { kind: 'absent' } }],
       [160 * S, { type: 'begin', worker: 'w2', version: 1, release: 'r2' }],
-      [161 * S, answered(2, refused)],
+      [161 * S, { type: 'answered', attempt: 2, verdict: refused, worker: 'w2' }],
       [162 * S, { type: 'redrive', by: 'ana@example.com', why: 'card was replaced' }],
     ])
     const told = tell(call, LOOKUP, T0 + 170 * S)
@@ -286,6 +287,16 @@ describe('the story', () => {
       [161 * S, 'Attempt 2 was refused: answered 402. It ended rejected: it certainly did not happen.'],
       [162 * S, `ana@example.com redrove it. Why: card was replaced. From here on a fresh key is sent (generation 3), because the earlier attempts certainly did not happen and ana@example.com decided to send again. It waits for the next attempt, due ${T(162 * S)}.`],
     ])
+  })
+
+  it('tells of the attempt that a set-back database may have forgotten, and by whose word it is presumed', () => {
+    const restored: CallEvent = { type: 'restored', lostSinceAt: T0 + S, noticedAt: T0 + 60 * S, lookFirstUntilAt: T0 + H, by: 'ana@example.com', why: 'the standby was behind' }
+    const call = lived(NONE, [[90 * S, restored]])
+    expect(call).toMatchObject({ state: 'in_doubt', attempts: 1 })
+    const told = tell(call, NONE, T0 + 91 * S)
+    expect(told.lines.at(-1)?.text).toBe(`The database came back without what was committed since ${T(S)}, said ana@example.com (the standby was behind). It may have been sent between then and ${T(60 * S)} without a record: that counts as attempt 1, without a definite answer. No rule can decide whether it happened: it is in doubt until a fact or a person decides, and nothing is sent.`)
+    expect(told.answers.happened).toBe('Possibly. Attempt 1 is without a definite answer.')
+    expect(told.answers.known).toContain(`Attempt 1 is presumed: the database lost what was committed since ${T(S)}, and with it the record of what was sent.`)
   })
 
   it('names the forgotten key as the reason for a fresh one', () => {
@@ -320,6 +331,7 @@ describe('the story', () => {
     late: [{ at: T0, what: 'late', attempt: 1, verdict: 'applied', worker: 'w1' }, 'Worker w1, which had lost its lease, brought a late answer of attempt 1: the provider did it.'],
     action: [{ at: T0, what: 'action', action: 'retry now', by: 'bo@example.com', why: 'customer waits' }, 'bo@example.com asked to retry now instead of later. Why: customer waits.'],
     held: [{ at: T0, what: 'held', why: 'told to wait', due: T0 + S }, `Held: told to wait. Next: ${T(S)}.`],
+    presumed: [{ at: T0 + S, what: 'presumed', attempt: 3, lostSinceAt: T0, noticedAt: T0 + S, deadlineAt: T0 + 9 * S, by: 'bo@example.com', why: 'the disk was lost' }, `The database came back without what was committed since ${T(0)}, said bo@example.com (the disk was lost). It may have been sent between then and ${T(S)} without a record: that counts as attempt 3, without a definite answer.`],
     time: [{ at: T0, what: 'time', why: 'its time is spent', to: 'exhausted' }, 'Time moved it: its time is spent. It ended exhausted: it certainly did not happen.'],
     upgraded: [{ at: T0, what: 'upgraded', from: 1, version: 2 }, 'Its input was brought from version 1 to version 2; nothing of the older version was in doubt.'],
     folded: [{ at: 1, what: 'folded', entries: 40, attempts: 20 }, '40 entries are left out here, up to attempt 20.'],

@@ -18,6 +18,8 @@ export type TellOptions = {
   readonly operation?: { readonly owner?: string | undefined; readonly runbook?: string | undefined }
   /** What holds the call now, a clause each: `provider "stripe" is paused by ana@example.com (their outage)`. */
   readonly paused?: readonly string[]
+  /** How it was noticed that the database was set back, while nobody has said what it lost. */
+  readonly setBack?: string | undefined
 }
 
 /**

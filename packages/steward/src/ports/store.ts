@@ -9,6 +9,7 @@
  */
 import type { Alert } from '../core/alert.ts'
 import type { Call, Fact, State } from '../core/call.ts'
+import type { Restored } from '../core/set-back.ts'
 
 /** Who writes: a worker process under its fencing token. */
 export type Lease = { readonly worker: string; readonly epoch: number }
@@ -81,7 +82,8 @@ export interface CallerTx {
 /** A fact that came before its call. */
 export type EarlyFact = { readonly fact: Fact; readonly result: string | null }
 
-export type Scope = { readonly kind: 'provider' | 'operation' | 'group'; readonly name: string }
+/** `store` is everything in it: held when the database was set back, and only then (ports/set-back.ts). */
+export type Scope = { readonly kind: 'provider' | 'operation' | 'group' | 'store'; readonly name: string }
 
 /** A pause (by a person, no end) or a hold (automatic, with an end) of a scope. */
 export type Control = Scope & {
@@ -92,10 +94,14 @@ export type Control = Scope & {
   readonly at: number
 }
 
-/** Sets a control (`hold`s only ever lengthen, and never replace a pause), or lifts it. */
-export type ControlWrite = { readonly set: Control } | { readonly lift: Scope; readonly by: string; readonly why: string; readonly at: number }
+/**
+ * Sets a control (`hold`s only ever lengthen, and never replace a pause), or lifts it. Setting one of the whole store also fences
+ * every worker, and makes the revision one that nobody has seen; `restored` lifts it, and is kept.
+ */
+export type ControlWrite = { readonly set: Control } | { readonly lift: Scope; readonly by: string; readonly why: string; readonly at: number } | { readonly restored: Restored }
 
-export type Controls = { readonly rev: number; readonly all: readonly Control[] }
+/** `restored`: what a person said of the last time that the database was set back. */
+export type Controls = { readonly rev: number; readonly all: readonly Control[]; readonly restored: Restored | null }
 
 /** What a worker can work on: an operation at the versions it understands. */
 export type Lane = { readonly operation: string; readonly versions: readonly number[] }
@@ -178,7 +184,13 @@ export type SqlValue = string | number | bigint | null | Uint8Array
 /** Runs inside the transaction that records a call's end, before its commit. Throwing undoes its own statements only. */
 export type SettleInTx = (tx: SettleTx) => Promise<void>
 
-/** Questions that take `operations` answer for those alone: a page must not fill with what the asker does not know. */
+/**
+ * Questions that take `operations` answer for those alone: a page must not fill with what the asker does not know.
+ *
+ * A store that finds its database set back to an earlier state (a restored backup, a standby promoted without the last commits)
+ * holds everything before it does anything else for anybody: see ports/set-back.ts. How it finds out is the store's own business;
+ * where it cannot, a person says so.
+ */
 export interface Store {
   /** For messages and side files: `sqlite steward.db`. */
   readonly name: string

@@ -3,6 +3,7 @@ import type { Call } from '../core/call.ts'
 import { StewardError } from '../core/errors.ts'
 import { BETWEEN } from '../store-sql/record.ts'
 import type { DatabaseClock } from './clock.ts'
+import { lineOf, systemOf, type Told } from './incarnation.ts'
 import { type Connections, type Row, type Session, type Statement, statement, type Value } from './pool.ts'
 
 export type AroundOptions = {
@@ -14,6 +15,8 @@ export type AroundOptions = {
   readonly decode: (text: string) => Call
   readonly clock: DatabaseClock
   readonly ticks: () => number
+  /** What the database told of itself at the opening. */
+  readonly told: Told
 }
 
 const ROW = 't.id, t.rev, t.operation, t.grp, t.state, t.body, t.input'
@@ -23,6 +26,10 @@ export class Around {
   readonly s: string
   readonly namespace: string
   readonly name: string
+  /** Columns that the answers of changes end with: the database's time, and on which line of its history it is. */
+  readonly timing: string
+  /** A heartbeat's answer also tells the system. */
+  readonly system: string
   readonly #o: AroundOptions
   readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude', Statement>>
 
@@ -33,6 +40,8 @@ export class Around {
     this.s = s
     this.namespace = options.namespace
     this.name = options.name
+    this.timing = `${s}steward_now() AS now, ${lineOf(options.told)} AS line`
+    this.system = systemOf(options.told)
     this.#sql = {
       open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
       ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),
@@ -46,12 +55,16 @@ export class Around {
     return this.#o.decode(`${row['body'] as string}${BETWEEN}${row['input'] as string}`)
   }
 
-  /** A statement whose answer brings the database's time along, as `now`. */
+  /** Asked of each answer that brings the database's time along. */
+  judge: (row: Row) => Promise<void> = () => Promise.resolve()
+
+  /** A statement whose answer ends with `timing`. @throws StewardError STEWARD_STORE_SET_BACK: its change is not to be trusted. */
   async timed(one: Statement, values: readonly Value[]): Promise<readonly Row[]> {
     const sent = this.#o.ticks()
     const rows = await this.connections.run(one, values)
     // With others under way the statement may have waited here for a connection: the interval is wider then, and still true.
     if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.#o.ticks())
+    if (rows[0] !== undefined) await this.judge(rows[0])
     return rows
   }
 

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { storeConformance } from '../testing/index.ts'
+import { backupOf } from './backup.fixture.ts'
 import { postgres } from './index.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
@@ -22,6 +23,7 @@ for (const version of VERSIONS) {
       return Promise.resolve({
         make: () => postgres({ pool, schema, clock: () => now }),
         setClock: (at) => { now = at },
+        backup: () => backupOf(pool, schema),
         remove: async () => void (await pool.query(`DROP SCHEMA "${schema}" CASCADE`)),
       })
     })

@@ -19,6 +19,7 @@ import { Batches } from './batches.ts'
 import { DatabaseClock, machineTicks } from './clock.ts'
 import { controlRows } from './control-rows.ts'
 import { Hints } from './hints.ts'
+import { Incarnation, tellIncarnation, type Told } from './incarnation.ts'
 import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
@@ -113,6 +114,7 @@ type Opened = {
   readonly keeping: ReturnType<typeof keeping>
   readonly controls: ReturnType<typeof controlRows>
   readonly alerts: ReturnType<typeof alertRows>
+  readonly incarnation: Incarnation
 }
 
 class PostgresStore implements Store {
@@ -142,14 +144,18 @@ class PostgresStore implements Store {
     try {
       const connections = this.#connections(pool)
       const mark = await openSchema(this.#opening(connections, opening), this.#options.migrate ?? true)
+      const told = await tellIncarnation(connections)
       const s = `${quoted(this.#schema)}.`
-      const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks })
+      const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks, told })
       const [row] = await around.timed(openingText(s), [META.opening])
       const id = row?.['id'] as string
       this.#clock.reach(mark)
       this.#marked = mark
       const hints = new Hints(connections, this.#schema, id)
-      this.#opened = parts(pool, around, hints, id, this.#options)
+      const opened = parts(pool, around, hints, id, this.#options, told, mark, () => this.now())
+      await opened.incarnation.judgeRecord()
+      around.judge = (answer) => opened.incarnation.judgeAnswer(answer)
+      this.#opened = opened
       if (await this.#listens(connections)) await hints.listen()
     } catch (error) {
       await this.#letGo(pool)
@@ -219,8 +225,10 @@ class PostgresStore implements Store {
     const now = this.now()
     if (now < this.#marked + MARK_EVERY_MS) return await change
     this.#marked = now
-    const { around } = this.#open()
-    const [done] = await Promise.allSettled([change, around.connections.run(markText(around.s), [META.time, now, now - MARK_EVERY_MS])])
+    const { around, incarnation } = this.#open()
+    const been = incarnation.mark
+    const [done, marked] = await Promise.allSettled([change, around.connections.run(markText(around.s), [META.time, now, now - MARK_EVERY_MS])])
+    if (marked.status === 'fulfilled') await incarnation.judgeMark(been, Number(marked.value[0]?.['found']), Number(marked.value[0]?.['mark']))
     if (done.status === 'rejected') throw done.reason as Error
     return done.value
   }
@@ -340,9 +348,10 @@ class PostgresStore implements Store {
 
 /** Renews the mark by which a copy of the database is told from this one, and brings it along. */
 const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${s}steward_now() AS now`)
-const markText = (s: string) => statement(`UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint`)
+const markText = (s: string) => statement(`WITH found AS (SELECT value::bigint AS at FROM ${s}steward_meta WHERE name = $1), moved AS (UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint RETURNING value::bigint AS at)
+  SELECT f.at AS found, coalesce((SELECT at FROM moved), f.at) AS mark FROM found AS f`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number, now: () => number): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
@@ -357,6 +366,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     questions: questions(around),
     keeping: keeping(around),
     alerts: alertRows(around),
+    incarnation: new Incarnation(around, controls, told, mark, now),
   }
 }
 

@@ -28,7 +28,7 @@ const GIVEN = 'id, operation, key, version, priority, due_at, limit_at, grp, pla
 /** Columns of an open call's row. */
 export const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
 
-function texts(s: string) {
+function texts({ s, timing }: Around) {
   return {
     // IS TRUE keeps the planner, which expects one row, from comparing each with each.
     usual: statement(`WITH ${controlsLatch(s)}, given AS MATERIALIZED (
@@ -36,7 +36,7 @@ function texts(s: string) {
         WHERE (SELECT set_config('lock_timeout', $19::text, true)) IS NOT NULL AND (worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (controls_rev IS NULL OR controls_rev = ${controlsRev(s)})),
       named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT operation, key, id FROM given ORDER BY operation, key ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT ${OPEN} FROM given WHERE (id IN (SELECT id FROM named)) IS TRUE)
-      SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${s}steward_now() AS now FROM named`),
+      SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${timing} FROM named`),
     keyOf: statement(`SELECT k.id, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
     key: statement(`INSERT INTO ${s}steward_key (operation, key, id) VALUES ($1, $2, $3) ON CONFLICT (operation, key) DO NOTHING`),
     keyTaken: statement(`UPDATE ${s}steward_key SET id = $3 WHERE operation = $1 AND key = $2 AND id IS NULL`),
@@ -66,7 +66,7 @@ export class CallInserts {
     this.#lockMs = lockMs
     this.#around = around
     this.#writes = writes
-    this.#sql = texts(around.s)
+    this.#sql = texts(around)
   }
 
   async insert(batch: readonly InsertWrite[], lockMs = this.#lockMs): Promise<readonly InsertResult[]> {

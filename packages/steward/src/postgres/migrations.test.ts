@@ -48,6 +48,8 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     // The dump leaves settings behind on its connection.
     const loading = new Pool({ connectionString: url, max: 1 })
     await loading.query(FIXTURE)
+    // It was written by another server; these tests are about the schema, not about a database that was moved.
+    await loading.query("DELETE FROM steward.steward_meta WHERE name = 'incarnation'")
     await loading.end()
     const pool = new Pool({ connectionString: url, max: 10 })
     ends.push(() => pool.end())

@@ -80,20 +80,6 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       await put(await open({ schema, migrate: false }), call())
     })
 
-    it('says when the database is another incarnation than before, once', async () => {
-      const schema = place()
-      await open({ schema })
-      await pool.query(`UPDATE ${schema}.steward_meta SET value = '1/1' WHERE name = 'incarnation'`)
-      const notices: string[] = []
-      for (let times = 0; times < 2; times++) {
-        const store = postgres({ pool, schema, listen: false })
-        await store.open({ namespace: 'default', notice: (text) => void notices.push(text) })
-        await store.close()
-      }
-      expect(notices).toHaveLength(1)
-      expect(notices[0]).toContain('another incarnation')
-    })
-
     it('says plainly that nobody listens, or that it may not come in', async () => {
       const nobody = postgres({ connectionString: `postgres://steward@/postgres?host=${encodeURIComponent(`${server.folder}/none`)}` })
       await expect(nobody.open({ namespace: 'default', notice: () => undefined })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'not_stored' } })
@@ -373,7 +359,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
         const one = await running(samples, store, lease)
         expect(await write(store, ended(one, 'succeeded', { lease }))).toEqual({ ok: true })
         expect(await store.workers()).toMatchObject([{ worker: 'w1', epoch: 1, leaseUntilAt: START + 60_000 }])
-        expect(await store.controls()).toEqual({ rev: 0, all: [] })
+        expect(await store.controls()).toEqual({ rev: 0, all: [], restored: null })
       } finally {
         types.setTypeParser(20, usual)
       }

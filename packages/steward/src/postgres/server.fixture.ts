@@ -6,7 +6,7 @@
  * PostgreSQL 15, its tests are left out, but never in CI: `.ci/run` installs it.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chownSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chownSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -22,12 +22,20 @@ export interface PostgresServer {
   /** For `pg`: a database of its own, made by initdb. */
   readonly url: string
   readonly folder: string
+  /** Who runs it: options for a child process that is to read its folder. */
+  readonly owner: Owner
   /** A pool of its own, ended with the server. It hears when an idle connection breaks, as every pool should. */
-  pool(max?: number): pg.Pool
+  pool(max?: number, user?: string): pg.Pool
   /** Ends the server and every connection at once, and leaves its data to be recovered, as a crash does. */
   kill(): Promise<void>
   /** Starts it again over the same data, after `kill`. */
   start(): Promise<void>
+  /** A copy of its folder, taken while it stands still; then it goes on. @returns the name of the copy. */
+  copy(): Promise<string>
+  /** Ends it at once, puts the copy in the place of its data, and starts it: a snapshot of a disk, with the timeline that it had. */
+  putBack(copy: string): Promise<void>
+  /** The same by recovery from a backup, which begins another timeline. */
+  recover(copy: string): Promise<void>
   /** Ends it and removes its data. */
   remove(): Promise<void>
 }
@@ -60,21 +68,48 @@ export async function postgresServer(version: Version, settings: Readonly<Record
   const url = `postgres://steward@/postgres?host=${encodeURIComponent(folder)}`
   const pools: pg.Pool[] = []
   return {
-    version, folder, url,
-    pool(max = 10) {
-      const pool = new pg.Pool({ connectionString: url, max })
+    version, folder, owner, url,
+    pool(max = 10, user = 'steward') {
+      const pool = new pg.Pool({ connectionString: url.replace('steward@', `${user}@`), max })
       pool.on('error', () => undefined)
       pools.push(pool)
       return pool
     },
     kill: () => end('SIGQUIT'),
     start,
+    copy: async () => {
+      const copy = `${data}-copy`
+      rmSync(copy, { recursive: true, force: true })
+      await end('SIGINT')
+      copied(data, copy)
+      await start()
+      return copy
+    },
+    putBack: async (copy) => {
+      await end('SIGQUIT')
+      rmSync(data, { recursive: true })
+      copied(copy, data)
+      await start()
+    },
+    recover: async (copy) => {
+      await end('SIGQUIT')
+      rmSync(data, { recursive: true })
+      copied(copy, data)
+      writeFileSync(join(data, 'recovery.signal'), '')
+      options.push('-c', 'restore_command=false')
+      await start()
+    },
     remove: async () => {
       await Promise.all(pools.map((pool) => pool.end()))
       await end('SIGINT')
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** With owners and rights as they are: the server takes no folder of somebody else's. */
+function copied(from: string, to: string): void {
+  execFileSync('cp', ['-a', from, to])
 }
 
 /** Resolves at the line in which the server says so; rejects with what it said instead. */

@@ -25,14 +25,14 @@ export function lost(s: string): string {
 
 export const known = (column: string, parameter: string): string => `(${parameter}::text[] IS NULL OR ${column} = ANY (${parameter}::text[]))`
 
-function texts(s: string) {
+function texts({ s, timing, system }: Around) {
   const mine = 'o.worker = $1 AND o.epoch = $2'
   return {
     all: statement(`SELECT ${COLUMNS} FROM ${s}steward_worker ORDER BY started_at, worker COLLATE "C"`),
     add: statement(`INSERT INTO ${s}steward_worker AS w (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
       ON CONFLICT (worker) DO UPDATE SET beat_at = excluded.beat_at, lease_until_at = excluded.lease_until_at, lanes = excluded.lanes WHERE w.fenced = 0 AND w.epoch = excluded.epoch`),
     beat: statement(`WITH beat AS (UPDATE ${s}steward_worker SET beat_at = greatest(beat_at, $3), lease_until_at = greatest(lease_until_at, $4) WHERE worker = $1 AND epoch = $2 AND fenced = 0 RETURNING 1)
-      SELECT EXISTS (SELECT 1 FROM beat) AS alive, ${controlsRev(s)} AS rev, ${s}steward_now() AS now`),
+      SELECT EXISTS (SELECT 1 FROM beat) AS alive, ${controlsRev(s)} AS rev, ${timing}, ${system} AS system`),
     leave: statement(`WITH back AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE ${mine} AND o.state <> 'running') DELETE FROM ${s}steward_worker WHERE worker = $1 AND epoch = $2`),
     giveBack: statement(`UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE o.id = ANY ($3::text[]) AND ${mine} AND o.state <> 'running' AND ${alive(s, '$1', '$2')}`),
     fence: statement(`WITH old AS (DELETE FROM ${s}steward_worker WHERE fenced = 1 AND beat_at < $3)
@@ -46,8 +46,8 @@ function texts(s: string) {
 }
 
 export function workerRows(around: Around) {
-  const { connections, s } = around
-  const sql = texts(s)
+  const { connections } = around
+  const sql = texts(around)
   const calls = (rows: readonly Row[]): readonly Call[] => rows.map((row) => around.call(row))
   return {
     async workers(): Promise<readonly WorkerRow[]> {

@@ -24,7 +24,7 @@ const GIVEN = 'id, expect_rev, rev, version, priority, due_at, limit_at, state, 
 const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority, operation, grp, encryption_key_id, state, rare_state, worker, body, input'
 const ENDED = 'id, rev, ended_at, operation, grp, encryption_key_id, state, body, input'
 
-function texts(s: string) {
+function texts({ s, timing }: Around) {
   const held = 'o.rev = w.expect_rev AND (w.worker IS NULL OR (o.worker = w.worker AND o.epoch = w.epoch))'
   return {
     // While a worker holds a running call, what says when it is due stays as it was: unchanged, it costs no index entry.
@@ -40,7 +40,7 @@ function texts(s: string) {
         RETURNING w.id, w.rev, w.ended_at, o.operation, o.grp, w.encryption_key_id, w.state, w.body, o.input),
       ended AS (INSERT INTO ${s}steward_ended (${ENDED}) SELECT ${ENDED} FROM gone),
       done AS (SELECT id FROM kept UNION ALL SELECT id FROM gone)
-      SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${s}steward_now() AS now FROM done`),
+      SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${timing} FROM done`),
     guards: statement(`SELECT ${alive(s, '$1', '$2::bigint')} AS alive, ${controlsRev(s)} AS rev`),
     keep: statement(`UPDATE ${s}steward_open SET rev = $2, version = $3, priority = $4, due_at = $5, limit_at = $6, state = $7, rare_state = $8, encryption_key_id = $9, body = $10, worker = $11, epoch = $12 WHERE id = $1`),
     end: statement(`WITH gone AS (DELETE FROM ${s}steward_open WHERE id = $1 RETURNING id, operation, grp, input)
@@ -69,7 +69,7 @@ export class CallWrites {
   constructor(around: Around, controls: ControlRows) {
     this.#around = around
     this.#controls = controls
-    this.#sql = texts(around.s)
+    this.#sql = texts(around)
   }
 
   async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {

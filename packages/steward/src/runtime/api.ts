@@ -147,6 +147,31 @@ export type RedriveManyReport = {
   readonly dryRun: boolean
 }
 
+export type RestoredOptions = ByWhom & {
+  /** The instant from which on commits may be lost: that of the backup, or the last one the standby surely had. Too early is safe, too late is not. */
+  readonly lostSince: Date | number
+  /**
+   * Calls that the database forgot altogether come back when their callers submit them again. Those submitted within this time
+   * are looked up before they are first sent, where their provider can be asked. Default 7d.
+   */
+  readonly lookFirstFor?: Duration
+  /** Only say what would be done. */
+  readonly dryRun?: boolean
+}
+export type RestoredReport = {
+  readonly lostSinceAt: number
+  /** From then on nothing was sent. */
+  readonly noticedAt: number
+  readonly lookFirstUntilAt: number
+  /** Open calls that may have been sent in the lost time, by what becomes of them: sent again (safely), asked about, a person decides, running. */
+  readonly presumed: { readonly sentAgain: number; readonly lookedUp: number; readonly inDoubt: number; readonly running: number }
+  /** The first 1,000 of those that a person must decide. */
+  readonly inDoubt: readonly CallRef[]
+  /** Open calls that no worker can have sent in that time. */
+  readonly untouched: number
+  readonly dryRun: boolean
+}
+
 export type ScopeName = { readonly provider: string } | { readonly operation: string } | { readonly group: string }
 
 export type AlertView = StoredAlert
@@ -185,6 +210,14 @@ export interface StewardApi {
   redriveMany(filter: ListFilter, options: RedriveManyOptions): Promise<RedriveManyReport>
   pause(scope: ScopeName, who: ByWhom): Promise<void>
   resume(scope: ScopeName, who: ByWhom): Promise<void>
+  /**
+   * The database was set back (a restored backup, a failover that lost commits), and this is what it lost. Holds everything if
+   * the store has not done that by itself, presumes each open call sent that may have been, and lets everything go on: what is
+   * safe is sent again, what can be asked is asked about, the rest is in doubt. Facts told by `confirm` before that are not sent again.
+   *
+   * @throws StewardError STEWARD_REASON_MISSING, STEWARD_OPTION_INVALID, STEWARD_OPERATION_UNKNOWN, STEWARD_STORE_*; what was held stays held.
+   */
+  restored(options: RestoredOptions): Promise<RestoredReport>
   /** Pauses and holds in force. */
   controls(): Promise<readonly Control[]>
   /** Open calls by operation and version, and since when the oldest of each is due. */

@@ -113,6 +113,8 @@ export class Attempts {
     const startMs = this.#o.system.monotonicMs()
     const now = this.#o.store.now()
     if (!registered || this.#o.controls.holding(registered, call.group, now) || !this.#o.holds.mayBegin(registered)) return void this.#o.giveBack(lease, call)
+    const presumed = this.#o.controls.presumedSent(call, registered, now)
+    if (presumed !== null) return this.#record(call, presumed, registered, { lease, leaseAfter: 'release' })
     if (call.state === 'waiting') return this.#begin(call, registered, lease, now, startMs)
     if (call.state === 'checking' || (call.state === 'accepted' && registered.policy.hasLookup && registered.policy.pollEveryMs !== null)) return this.#look(call, registered, lease)
     const decision = decide(call, { type: 'time' }, registered.policy, now, this.#o.system.random())

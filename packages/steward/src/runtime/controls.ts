@@ -4,12 +4,15 @@
  * The store's row is the authority: a begin is committed only under the controls revision it was decided on, so a
  * stale copy here delays a send, and never lets one through.
  */
+import type { Call } from '../core/call.ts'
+import { type Decision, decide } from '../core/decide.ts'
+import type { Restored } from '../core/set-back.ts'
 import type { Control, Controls, Store } from '../ports/store.ts'
 import type { Registered } from './operation.ts'
 
 export class ControlsCopy {
   readonly #store: Store
-  #controls: Controls = { rev: 0, all: [] }
+  #controls: Controls = { rev: 0, all: [], restored: null }
 
   constructor(store: Store) {
     this.#store = store
@@ -23,6 +26,16 @@ export class ControlsCopy {
     return this.#controls.all
   }
 
+  /** The hold of everything, while nobody has said what a set-back database lost. */
+  get setBack(): Control | null {
+    return this.#controls.all.find((control) => control.kind === 'store') ?? null
+  }
+
+  /** What a person said of the last time. */
+  get restored(): Restored | null {
+    return this.#controls.restored
+  }
+
   async refresh(): Promise<void> {
     const read = await this.#store.controls()
     if (read.rev >= this.#controls.rev) this.#controls = read
@@ -32,11 +45,20 @@ export class ControlsCopy {
   holding(registered: Registered, group: string | null, now: number): Control | null {
     for (const control of this.#controls.all) {
       if (control.untilAt !== null && control.untilAt <= now) continue
+      if (control.kind === 'store') return control
       if (control.kind === 'operation' && control.name === registered.operation.name) return control
       if (control.kind === 'provider' && control.name === registered.provider) return control
       if (control.kind === 'group' && control.name === group) return control
     }
     return null
+  }
+
+  /** After commits were lost a call that looks new may be one that was forgotten: what to record before it is sent, or `null`. */
+  presumedSent(call: Call, { policy }: Registered, now: number): Decision | null {
+    const { restored } = this.#controls
+    if (restored === null || call.attempts > 0 || call.createdAt > restored.lookFirstUntilAt) return null
+    const decision = decide(call, { type: 'restored', ...restored }, policy, now, 0)
+    return decision.call === call ? null : decision
   }
 
   pausedGroups(now: number): string[] {

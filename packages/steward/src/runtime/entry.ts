@@ -141,6 +141,8 @@ export class Entrance {
       return { trying, result: await this.#o.recorder.insert(write) }
     } catch (error) {
       if (begun) this.#o.worker.unreserve(registered)
+      // Every worker is fenced then, this one included: what it may have begun is not sent.
+      if (ours && error instanceof StewardError && error.code === 'STEWARD_STORE_SET_BACK') this.#o.keeper.lost(ours)
       if (error instanceof StewardError && error.details['outcome'] === 'unknown') uncertain.push({ lease: write.lease ?? null, begun })
       throw error
     } finally {
@@ -194,7 +196,7 @@ export class Entrance {
     const { store, system, controls, worker, release } = this.#o
     const deadlineMs = system.monotonicMs() + registered.policy.timeoutMs
     const now = store.now()
-    if (call.dueAt === null || call.dueAt > now || controls.holding(registered, call.group, now)) return null
+    if (call.dueAt === null || call.dueAt > now || controls.holding(registered, call.group, now) || controls.presumedSent(call, registered, now)) return null
     if (mode === 'offer' && !worker.hasFreeSlot) return null
     const decision = decide(call, { type: 'begin', worker: lease.worker, version: call.version, ...(release === null ? {} : { release }) }, registered.policy, now, 0)
     if (decision.begun === null || !worker.reserve(registered)) return null

@@ -100,3 +100,14 @@ export function instant(value: Date | number | undefined, what: string, operatio
 function optionInvalid(operation: string, why: string): StewardError {
   return new StewardError('STEWARD_OPTION_INVALID', `${operation}: ${why}. Nothing was stored or sent.`, { operation })
 }
+
+/** Items are stored one by one: the error names those that were refused, and each with its own reason. */
+export function someRefused(operation: string, of: number, refused: readonly { readonly key: string; readonly error: unknown }[]): StewardError {
+  const all = refused.map(({ key, error }) => ({ key, code: error instanceof StewardError ? error.code : null, message: error instanceof Error ? error.message : String(error), details: error instanceof StewardError ? error.details : {} }))
+  const codes = new Set(all.map((one) => one.code))
+  const first = refused[0]?.error
+  const code = (codes.size === 1 ? all[0]?.code : null) ?? 'STEWARD_STORE_UNAVAILABLE'
+  const named = all.slice(0, 5).map((one) => `"${one.key}"`).join(', ') + (all.length > 5 ? ' …' : '')
+  const unknown = all.some((one) => one.details['outcome'] === 'unknown') ? { outcome: 'unknown' } : {}
+  return new StewardError(code, `${all.length} of ${of} calls of ${operation} were refused (${named}); the other ${of - all.length} are stored, and go on. Submit the refused ones again once their cause is mended; repeating all of them is safe. Of the first: ${all[0]?.message ?? ''}`, { operation, refused: all, reused: all.filter((one) => one.code === 'STEWARD_KEY_REUSED').map((one) => one.details), ...unknown }, { cause: first })
+}

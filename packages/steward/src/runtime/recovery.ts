@@ -12,6 +12,7 @@ import type { Json } from '../core/json.ts'
 import type { Store, WorkerRow } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import { change } from './change.ts'
+import type { ControlsCopy } from './controls.ts'
 import type { LeaseKeeper } from './lease.ts'
 import type { Recorder } from './recorder.ts'
 import type { Registry } from './registry.ts'
@@ -22,6 +23,7 @@ export type RecoveryOptions = {
   readonly system: System
   readonly log: Log
   readonly registry: Registry
+  readonly controls: ControlsCopy
   readonly keeper: LeaseKeeper
   readonly recorder: Recorder
   /** Ended calls are pruned this long after their end; `null` for never. */
@@ -123,10 +125,12 @@ export class Recovery {
   }
 
   async #endOverdue(): Promise<void> {
-    const { store, registry } = this.#o
+    const { store, registry, controls } = this.#o
+    // "It certainly did not happen" is not said of a database that may have forgotten a send.
+    if (controls.setBack !== null) return
     for (const call of await store.overdue(store.now(), PAGE, registry.names())) {
       const registered = registry.get(call.operation)
-      if (registered) await this.#alone(call, change({ ...this.#o, registered }, call, { type: 'time' }, { onlyWhileOpen: true }))
+      if (registered) await this.#alone(call, change({ ...this.#o, registered }, call, { type: 'time' }, { onlyWhileOpen: true, controlsRev: controls.rev }))
     }
   }
 

@@ -16,19 +16,20 @@ import type { Backlog, CallerTx, Control, Scope, Store, WorkerRow } from '../por
 import type { Log, System } from '../ports/system.ts'
 import { createWitness, redact, type Witness } from '../witness/index.ts'
 import { Alerting, alertLine } from './alerting.ts'
-import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, Submitted } from './api.ts'
+import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, RestoredOptions, RestoredReport, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, Submitted } from './api.ts'
 import { change } from './change.ts'
 import { ControlsCopy } from './controls.ts'
 import { encrypted, isSealed, refuseSealed, sealedReason } from './encryption.ts'
 import { type Entered, Entrance } from './entry.ts'
 import { checkSettle, correctedWhenPruned, factOf, factResult } from './evidence.ts'
-import { checkKey, instant, newCall, refuseTx } from './intake.ts'
+import { checkKey, instant, newCall, refuseTx, someRefused } from './intake.ts'
 import { LeaseKeeper } from './lease.ts'
 import type { Registered } from './operation.ts'
 import { outcomeOf, Outcomes } from './outcomes.ts'
 import { Recorder, refuseInsideTx } from './recorder.ts'
 import { Recovery } from './recovery.ts'
 import { Registry } from './registry.ts'
+import { restore } from './restoring.ts'
 import { Settling } from './settling.ts'
 import { consoleLog, realSystem } from './system.ts'
 import { Worker } from './worker.ts'
@@ -88,13 +89,16 @@ export class Steward implements StewardApi {
       host: os.hostname(), pid: process.pid,
       lanes: () => (this.#worker.started ? [...registry.all()].map((known) => known.lane) : []),
       keepsProcessAlive: () => this.#worker.started,
-      onLost: () => this.#worker.lost(),
+      onLost: () => {
+        this.#worker.lost()
+        this.#controlsMoved()
+      },
       onHeldAgain: () => this.#worker.leaseHeld(),
       onControlsRev: (rev) => { if (rev !== controls.rev) this.#controlsMoved() },
     }))
     const worker = (this.#worker = new Worker({ store, system, log, registry, controls, keeper, recorder, witness, release, failpoints: options.failpoints ?? null, concurrency: this.#concurrency }))
     this.#entrance = new Entrance({ store, system, log, controls, keeper, recorder, worker, release, sealsWith: options.encryption?.use ?? null, onAlerts })
-    this.#recovery = new Recovery({ store, system, log, registry, keeper, recorder, keepEndedForMs: options.keepEndedFor === undefined ? null : durationMs(options.keepEndedFor, 'keepEndedFor'), onRecovered: () => worker.hint(), onAlerts })
+    this.#recovery = new Recovery({ store, system, log, registry, controls, keeper, recorder, keepEndedForMs: options.keepEndedFor === undefined ? null : durationMs(options.keepEndedFor, 'keepEndedFor'), onRecovered: () => worker.hint(), onAlerts })
     this.#settling = new Settling({ store, system, log, registry, recorder, onAlerts })
     this.#alerting = options.onAlert === null ? null : new Alerting({ store, system, log, onAlert: outside(witness, options.onAlert ?? alertLine(log)) })
   }
@@ -136,7 +140,11 @@ export class Steward implements StewardApi {
   }
 
   #controlsMoved(): void {
-    this.#controls.refresh().then(() => this.#worker.controlsChanged(), () => undefined)
+    this.#controls.refresh().then(() => {
+      this.#worker.controlsChanged()
+      // A hold comes with an alert, whoever has set it.
+      this.#alerting?.kick()
+    }, () => undefined)
   }
 
   start(options: { readonly concurrency?: number } = {}): void {
@@ -291,6 +299,7 @@ export class Steward implements StewardApi {
 
   async redriveMany(filter: ListFilter, options: RedriveManyOptions): Promise<RedriveManyReport> {
     checkWho('redriveMany', options)
+    await this.#refuseSetBack('redriveMany')
     const states = filter.states ?? ['exhausted']
     const limit = options.limit ?? filter.limit ?? LIMITS.listPage
     if (!Number.isInteger(limit) || limit < 1) throw new StewardError('STEWARD_OPTION_INVALID', `limit is ${String(limit)}; it must be a whole number from 1 on. Nothing was changed.`)
@@ -332,6 +341,14 @@ export class Steward implements StewardApi {
     this.#worker.controlsChanged()
   }
 
+  async restored(options: RestoredOptions): Promise<RestoredReport> {
+    checkWho('restored', options)
+    this.#mustBeOpen('say what was lost')
+    const report = await restore({ store: this.#store, system: this.#system, recorder: this.#recorder, registry: this.#registry, controls: this.#controls }, options, who(options))
+    this.#worker.controlsChanged()
+    return report
+  }
+
   async alerts(query: { readonly undeliveredOnly?: boolean; readonly limit?: number } = {}): Promise<readonly AlertView[]> {
     this.#mustBeOpen('alerts')
     return await this.#store.alerts({ undeliveredOnly: query.undeliveredOnly ?? false, limit: query.limit ?? 100 })
@@ -347,6 +364,7 @@ export class Steward implements StewardApi {
     return tell(call, registered?.policy ?? null, now, {
       operation: { ...(owner === undefined ? {} : { owner }), ...(runbook === undefined ? {} : { runbook }) },
       paused: holding ? [`${holding.kind} ${holding.name} is ${holding.mode === 'pause' ? 'paused' : 'held'} by ${holding.by}: ${holding.why}`] : [],
+      setBack: this.#controls.setBack?.why,
     })
   }
 
@@ -383,7 +401,15 @@ export class Steward implements StewardApi {
 
   async #actOn(operation: Operation | string, key: string, event: CallEvent): Promise<CallView> {
     const registered = this.#known(operation)
+    if (event.type !== 'settle' || event.outcome !== 'happened') await this.#refuseSetBack(`${event.type.replace('_', ' ')} of ${registered.operation.name} "${key}"`)
     return await this.#act(registered, await this.#stored(operation, key), event)
+  }
+
+  /** Of a database that was set back only what happened can be said: whether something did not, its record does not tell. */
+  async #refuseSetBack(action: string): Promise<void> {
+    await this.#controls.refresh()
+    const { setBack } = this.#controls
+    if (setBack !== null) throw new StewardError('STEWARD_STORE_SET_BACK', `${action} was refused: the database was set back (${setBack.why}), and its record may be out of date. Nothing was changed or sent. Say what was lost first: steward restored --lost-since TIME.`, { noticedAt: setBack.at })
   }
 
   async #act(registered: Registered, call: Call, event: CallEvent): Promise<CallView> {
@@ -429,17 +455,6 @@ export class Steward implements StewardApi {
     this.#witness.dispose()
     await this.#store.close()
   }
-}
-
-/** Items are stored one by one: the error names those that were refused, and each with its own reason. */
-function someRefused(operation: string, of: number, refused: readonly { readonly key: string; readonly error: unknown }[]): StewardError {
-  const all = refused.map(({ key, error }) => ({ key, code: error instanceof StewardError ? error.code : null, message: error instanceof Error ? error.message : String(error), details: error instanceof StewardError ? error.details : {} }))
-  const codes = new Set(all.map((one) => one.code))
-  const first = refused[0]?.error
-  const code = (codes.size === 1 ? all[0]?.code : null) ?? 'STEWARD_STORE_UNAVAILABLE'
-  const named = all.slice(0, 5).map((one) => `"${one.key}"`).join(', ') + (all.length > 5 ? ' …' : '')
-  const unknown = all.some((one) => one.details['outcome'] === 'unknown') ? { outcome: 'unknown' } : {}
-  return new StewardError(code, `${all.length} of ${of} calls of ${operation} were refused (${named}); the other ${of - all.length} are stored, and go on. Submit the refused ones again once their cause is mended; repeating all of them is safe. Of the first: ${all[0]?.message ?? ''}`, { operation, refused: all, reused: all.filter((one) => one.code === 'STEWARD_KEY_REUSED').map((one) => one.details), ...unknown }, { cause: first })
 }
 
 /** Handlers of the application are no part of whatever attempt caused them. */

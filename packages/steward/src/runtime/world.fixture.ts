@@ -17,7 +17,7 @@ import type { Log, System } from '../ports/system.ts'
 import { postgres } from '../postgres/index.ts'
 import { type PostgresServer, postgresServer } from '../postgres/server.fixture.ts'
 import { sqlite } from '../sqlite/index.ts'
-import { type MemoryData, memoryData } from '../testing/memory-data.ts'
+import { backupOf, type MemoryData, memoryData } from '../testing/memory-data.ts'
 import { memoryStore } from '../testing/memory-store.ts'
 import type { CallView, Operation, StewardOptions } from './api.ts'
 import { defineOperation } from './operation.ts'
@@ -153,6 +153,12 @@ export class World {
 
   get path(): string {
     return join(this.#folder ?? '', 'steward.db')
+  }
+
+  /** Of the memory store: the way back to what is stored now. */
+  backup(): () => Promise<void> {
+    const restore = backupOf(this.#data)
+    return () => Promise.resolve(restore())
   }
 
   /** Another opening of the world's store, as it is. */

@@ -13,6 +13,7 @@ import { META } from '../store-sql/migrations.ts'
 import { type Answer, type Flat, INSERT_WIDTH, type Message, type Reply, type RowAnswer, W, WRITE_WIDTH } from './protocol.ts'
 import { concernsTheWholeStore, isBusy, refusalOf } from './refusals.ts'
 import { changing, type Parts, reading } from './requests.ts'
+import type { Past } from './past.ts'
 import type { RowResult } from './call-rows.ts'
 import { Transaction } from './transaction.ts'
 
@@ -28,8 +29,8 @@ type Job = RowsJob | RequestJob
 
 type Run = (tx: Transaction | null, given: unknown) => unknown
 
-// eslint-disable-next-line max-lines-per-function -- a closure over one connection, of nine short functions
-export function engine(parts: Parts, options: EngineOptions) {
+// eslint-disable-next-line max-lines-per-function -- a closure over one connection, of eleven short functions
+export function engine(parts: Parts, past: Past, options: EngineOptions) {
   const { db } = parts.shared
   const changes = changing(parts) as Readonly<Record<string, Run>>
   const reads = reading(parts) as Readonly<Record<string, (given: unknown) => unknown>>
@@ -76,9 +77,8 @@ export function engine(parts: Parts, options: EngineOptions) {
     if (jobs.length === 0) return false
     let during: 'statement' | 'commit' = 'statement'
     try {
-      patiently(options.busyMs, () => db.exec('BEGIN IMMEDIATE'))
       const before = totalChanges.get()?.['n']
-      const tx = new Transaction(parts.shared, now)
+      const tx = begin(now)
       for (let done = 0, more: readonly Job[] | undefined = []; more !== undefined; more = joining()) {
         jobs.push(...more)
         for (; done < jobs.length; done++) (jobs[done] as Job).into[(jobs[done] as Job).slot] = run(tx, jobs[done] as Job)
@@ -86,7 +86,7 @@ export function engine(parts: Parts, options: EngineOptions) {
       const wrote = totalChanges.get()?.['n'] !== before
       mark = Math.max(mark, tx.beforeCommit(wrote))
       during = 'commit'
-      commitWith(pointsOf(jobs))
+      commitWith(tx, pointsOf(jobs))
       return wrote
     } catch (error) {
       undo()
@@ -100,14 +100,33 @@ export function engine(parts: Parts, options: EngineOptions) {
     }
   }
 
+  function begin(now: number): Transaction {
+    patiently(options.busyMs, () => db.exec('BEGIN IMMEDIATE'))
+    const tx = new Transaction(parts.shared, now)
+    past.judge(tx)
+    return tx
+  }
+
+  /** Whether the file is the one that was left: asked before anything else is done with it. */
+  function judge(now: number): void {
+    try {
+      const tx = begin(now)
+      tx.beforeCommit(false)
+      commitWith(tx, [])
+    } finally {
+      undo()
+    }
+  }
+
   function undo(): void {
     if (db.isTransaction) db.exec('ROLLBACK')
   }
 
-  function commitWith(points: readonly Point[]): void {
+  function commitWith(tx: Transaction, points: readonly Point[]): void {
     if (options.commitDelayMs > 0) blockFor(options.commitDelayMs)
     for (const point of points) options.failpoints?.hit(`${point}.before-commit`)
     db.exec('COMMIT')
+    past.committed(tx)
     for (const point of points) options.failpoints?.hit(`${point}.after-commit`)
   }
 
@@ -130,7 +149,7 @@ export function engine(parts: Parts, options: EngineOptions) {
     return rows === null ? 0 : { rows }
   }
 
-  return { work, undo, commitWith, options, get mark() { return mark } }
+  return { work, begin, judge, undo, commitWith, options, get mark() { return mark } }
 }
 export type Engine = ReturnType<typeof engine>
 

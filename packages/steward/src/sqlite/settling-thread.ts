@@ -12,12 +12,10 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { CallRows } from './call-rows.ts'
 import { machineClock } from './clock.ts'
-import { patiently } from './database.ts'
 import type { Engine } from './engine.ts'
 import { type Flat, type Remark, type SettleSay, SIGNAL, W } from './protocol.ts'
 import { isBusy, isConstraint, refusalOf } from './refusals.ts'
-import type { Prepared } from './transaction.ts'
-import { Transaction } from './transaction.ts'
+import type { Prepared, Transaction } from './transaction.ts'
 
 /** Transaction control belongs to the store; attached files and settings would outlive the transaction. */
 const FORBIDDEN = /^[\s;]*(?:(?:--[^\n]*\n|\/\*[\s\S]*?\*\/)[\s;]*)*(begin|commit|end|rollback|savepoint|release|attach|detach|pragma|vacuum)\b/i
@@ -31,15 +29,15 @@ type Told = { readonly row: Readonly<Record<string, unknown>> | null; readonly e
 /** @returns the answer of the write, and how the handler ended; or why nothing was stored. */
 export function settleInThread(engine: Engine, shared: Prepared, calls: CallRows, talk: Talk, request: SettleRequest): object {
   let during: 'statement' | 'commit' = 'statement'
-  const commit = (): void => {
+  const commit = (tx: Transaction): void => {
     during = 'commit'
-    engine.commitWith(engine.options.failpoints === null ? [] : [request.flat[W.state] === 'running' ? 'begin' : 'finish'])
+    engine.commitWith(tx, engine.options.failpoints === null ? [] : [request.flat[W.state] === 'running' ? 'begin' : 'finish'])
   }
   try {
     const told = withHandler(engine, shared, calls, talk, request, commit)
     if (told.ended !== 'lost') return told
     during = 'statement'
-    return request.onlyIfHandled ? told : withoutHandler(engine, shared, calls, request, commit)
+    return request.onlyIfHandled ? told : withoutHandler(engine, calls, request, commit)
   } catch (error) {
     engine.undo()
     return { refusal: refusalOf(error, engine.options.path, isBusy(error) ? 'statement' : during) }
@@ -47,18 +45,17 @@ export function settleInThread(engine: Engine, shared: Prepared, calls: CallRows
 }
 
 /** The guarded write in a new transaction, which stays open when the write was taken (`null`). */
-function begin(engine: Engine, shared: Prepared, calls: CallRows, request: SettleRequest): { readonly tx: Transaction; readonly row: Told['row'] } {
-  patiently(engine.options.busyMs, () => shared.db.exec('BEGIN IMMEDIATE'))
-  const tx = new Transaction(shared, Math.max(request.now, engine.mark))
+function begin(engine: Engine, calls: CallRows, request: SettleRequest): { readonly tx: Transaction; readonly row: Told['row'] } {
+  const tx = engine.begin(Math.max(request.now, engine.mark))
   const row = calls.write(tx, request.flat, 0)
   if (row === null) tx.beforeCommit(true)
   else engine.undo()
   return { tx, row }
 }
 
-function withHandler(engine: Engine, shared: Prepared, calls: CallRows, talk: Talk, request: SettleRequest, commit: () => void): Told {
+function withHandler(engine: Engine, shared: Prepared, calls: CallRows, talk: Talk, request: SettleRequest, commit: (tx: Transaction) => void): Told {
   const { db } = shared
-  const { tx, row } = begin(engine, shared, calls, request)
+  const { tx, row } = begin(engine, calls, request)
   if (row !== null) return { row }
   db.exec('SAVEPOINT steward_settle')
   const ended = converse(shared, talk, request.settleMs)
@@ -71,7 +68,7 @@ function withHandler(engine: Engine, shared: Prepared, calls: CallRows, talk: Ta
   // Told in the very transaction that records it: no mark is left to tell it again.
   if (ended === 'done') tx.markSettle(calls.seqOf(request.flat[W.id] as string) as number, null, 0)
   try {
-    commit()
+    commit(tx)
   } catch (error) {
     if (ended !== 'done' || !isConstraint(error)) throw error
     engine.undo()
@@ -80,9 +77,9 @@ function withHandler(engine: Engine, shared: Prepared, calls: CallRows, talk: Ta
   return { row: null, ended }
 }
 
-function withoutHandler(engine: Engine, shared: Prepared, calls: CallRows, request: SettleRequest, commit: () => void): Told {
-  const { row } = begin(engine, shared, calls, request)
-  if (row === null) commit()
+function withoutHandler(engine: Engine, calls: CallRows, request: SettleRequest, commit: (tx: Transaction) => void): Told {
+  const { tx, row } = begin(engine, calls, request)
+  if (row === null) commit(tx)
   return { row, ended: 'lost' }
 }
 

@@ -278,7 +278,7 @@ describe('group commit', () => {
     expect(existsSync(`${path}-worker-w1`)).toBe(true)
     await store.leave({ worker: 'w1', epoch: 1 })
     await store.close()
-    expect(readdirSync(folder).sort()).toEqual(['steward.db', 'steward.db-bell'])
+    expect(readdirSync(folder).sort()).toEqual(['steward.db', 'steward.db-bell', 'steward.db-mark'])
   })
 })
 

@@ -11,6 +11,7 @@ import { CallRows } from './call-rows.ts'
 import { openDatabase } from './database.ts'
 import { engine } from './engine.ts'
 import { laneRows } from './lanes.ts'
+import { Past } from './past.ts'
 import { type Message, type Remark, SIGNAL, type ThreadData } from './protocol.ts'
 import { questions } from './questions.ts'
 import { refusalOf } from './refusals.ts'
@@ -36,7 +37,9 @@ function start(port: MessagePort, data: Given): number {
   const sideFiles = sideFilesOf(data.path)
   const parts: Parts = { shared, calls, lanes, sideFiles, workers: workerRows(db, sideFiles), questions: questions(db, data.namespace, lanes) }
   const failpoints = failpointsOf(parseFailpoints(data.failpoints), () => process.kill(process.pid, 'SIGKILL'))
-  const work = engine(parts, { path: data.path, busyMs: data.busyMs, commitDelayMs: data.commitDelayMs, failpoints })
+  const past = new Past(data.path)
+  const work = engine(parts, past, { path: data.path, busyMs: data.busyMs, commitDelayMs: data.commitDelayMs, failpoints })
+  work.judge(data.now)
   const bell = openBell(data.path, () => db.prepare('PRAGMA data_version').get()?.['data_version'] as number, tell)
   const talk = { port: data.settlePort, signal: new Int32Array(data.signal), remark: tell }
 
@@ -49,6 +52,7 @@ function start(port: MessagePort, data: Given): number {
     else if ('close' in told) {
       sideFiles.letAllGo()
       bell.close()
+      past.close()
       db.close()
       port.postMessage({ closed: true })
       port.close()

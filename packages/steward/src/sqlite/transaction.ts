@@ -19,6 +19,8 @@ export class Transaction {
   readonly namespace: string
   readonly meta: Meta
   readonly now: number
+  /** The high-water mark as it stands in the database. */
+  mark: number
   readonly #shared: Prepared
   readonly #alive = new Map<string, boolean>()
   readonly #counts = new Map<string, { operation: string; version: number; by: number }>()
@@ -31,6 +33,7 @@ export class Transaction {
     this.meta = shared.meta
     this.namespace = shared.namespace
     this.now = now
+    this.mark = Number(shared.meta.get(META.time))
   }
 
   /** Whether the worker's row is there under this epoch, unfenced. */
@@ -58,8 +61,7 @@ export class Transaction {
     return this.#controlsRev
   }
 
-  raiseControlsRev(): void {
-    const next = this.controlsRev + 1
+  raiseControlsRev(next = this.controlsRev + 1): void {
     this.meta.set(META.controlsRev, next)
     this.#controlsRev = next
   }
@@ -96,9 +98,11 @@ export class Transaction {
       if (by !== 0) this.#shared.count.run(this.namespace, operation, version, by)
     }
     this.#counts.clear()
-    const stored = Number(this.meta.get(META.time))
-    if (wrote && this.now >= stored + MARK_EVERY_MS) this.meta.set(META.time, this.now)
-    return Math.max(stored, this.now)
+    if (wrote && this.now >= this.mark + MARK_EVERY_MS) {
+      this.meta.set(META.time, this.now)
+      this.mark = this.now
+    }
+    return Math.max(this.mark, this.now)
   }
 }
 

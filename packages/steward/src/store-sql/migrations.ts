@@ -31,7 +31,7 @@ export type Dialect = {
 export type Migration = { readonly version: number; readonly needs: number; readonly statements: (dialect: Dialect) => readonly string[] }
 
 /** Names in steward_meta. */
-export const META = { schema: 'schema_version', needs: 'schema_needs', namespace: 'namespace', time: 'time_high_water', controlsRev: 'controls_rev', incarnation: 'incarnation', opening: 'opening' } as const
+export const META = { schema: 'schema_version', needs: 'schema_needs', namespace: 'namespace', time: 'time_high_water', controlsRev: 'controls_rev', incarnation: 'incarnation', opening: 'opening', restored: 'restored' } as const
 
 export const MIGRATIONS: readonly Migration[] = [{ version: 1, needs: 1, statements: first }]
 

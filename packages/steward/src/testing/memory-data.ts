@@ -1,6 +1,7 @@
 /** What a memory store holds. Two openings over one `MemoryData` see the same calls, as two processes share a file. */
 import type { Alert } from '../core/alert.ts'
 import { type Call, isEnd, type State } from '../core/call.ts'
+import type { Restored } from '../core/set-back.ts'
 import type { Control, EarlyFact, Lease, WorkerRow } from '../ports/store.ts'
 
 export type Row = { readonly seq: number; call: Call; lease: Lease | null; settle: { dueAt: number; tries: number } | null }
@@ -8,6 +9,12 @@ export type Kept = { readonly id: string; readonly state: State; readonly digest
 
 export type MemoryData = {
   namespace: string | null
+  /** Which database this is, as its system tells it; and as is on record. They differ once it was set back. */
+  incarnation: number
+  knownIncarnation: number
+  /** The latest time on record, as it came back. */
+  knownUntilAt: number
+  restored: Restored | null
   seq: number
   mark: number
   controlsRev: number
@@ -29,8 +36,35 @@ export type MemoryData = {
 
 export function memoryData(): MemoryData {
   return {
-    namespace: null, seq: 0, mark: 0, controlsRev: 0,
+    namespace: null, incarnation: 1, knownIncarnation: 1, knownUntilAt: 0, restored: null, seq: 0, mark: 0, controlsRev: 0,
     rows: new Map(), open: new Map(), keys: new Map(), pruned: new Map(), earlyFacts: new Map(), workers: new Map(), dead: new Set(), controls: new Map(), alerts: new Map(), listeners: new Set(),
+  }
+}
+
+const RECORDS = ['rows', 'keys', 'pruned', 'earlyFacts', 'workers', 'controls', 'alerts'] as const
+
+/**
+ * A copy of all that is stored. What it returns sets the data back to it, as restoring a backup does: whatever was committed
+ * since is gone, and the stores over it find out.
+ */
+export function backupOf(data: MemoryData): () => void {
+  const copy = structuredClone({ ...data, listeners: null })
+  return () => {
+    // The same copy may be restored again: what is put back is not shared with it.
+    const again = structuredClone(copy)
+    for (const name of RECORDS) {
+      const map = data[name] as Map<string, unknown>
+      map.clear()
+      for (const [key, value] of again[name]) map.set(key, value)
+    }
+    data.open.clear()
+    for (const row of data.rows.values()) place(data, row)
+    data.seq = copy.seq
+    data.controlsRev = copy.controlsRev
+    data.restored = copy.restored
+    data.knownIncarnation = copy.knownIncarnation
+    data.knownUntilAt = copy.mark
+    data.incarnation += 1
   }
 }
 

@@ -1,6 +1,7 @@
 /** Inserts and writes of the memory store: the guards of the port, judged one write at a time. */
 import { type Call, isEnd } from '../core/call.ts'
 import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, WriteResult } from '../ports/store.ts'
+import { EVERYTHING, joinRestored, revAfterSetBack, setBackAlert, setBackHold } from '../ports/set-back.ts'
 import { keyName, type MemoryData, place, type Row } from './memory-data.ts'
 
 /** Records are values: what goes in and comes out is never the caller's own object, and has been JSON on the way. */
@@ -82,6 +83,12 @@ export function raise(data: MemoryData, alerts: NonNullable<CallWrite['alerts']>
 }
 
 export function applyControl(data: MemoryData, write: ControlWrite): void {
+  if ('restored' in write) {
+    data.restored = copy(joinRestored(data.restored, write.restored))
+    data.controls.delete(keyName(EVERYTHING.kind, EVERYTHING.name))
+    data.controlsRev += 1
+    return
+  }
   if ('lift' in write) {
     if (data.controls.delete(keyName(write.lift.kind, write.lift.name))) data.controlsRev += 1
     return
@@ -94,6 +101,18 @@ export function applyControl(data: MemoryData, write: ControlWrite): void {
   }
   data.controls.set(name, copy(write.set))
   data.controlsRev += 1
+  if (write.set.kind !== 'store') return
+  data.controlsRev = revAfterSetBack(data.controlsRev, write.set.at)
+  for (const [worker, row] of data.workers) data.workers.set(worker, { ...row, fenced: true })
+}
+
+/** Asked before anything else is done: whether the database is another than the one on record. */
+export function noticeSetBack(data: MemoryData, now: number): void {
+  if (data.incarnation === data.knownIncarnation) return
+  data.knownIncarnation = data.incarnation
+  const hold = setBackHold('the store', 'it is not the database that it was', now)
+  applyControl(data, { set: hold })
+  raise(data, [setBackAlert('this memory store', hold, data.knownUntilAt)])
 }
 
 /** When a worker may claim it; the SQL stores keep the same in a column. */

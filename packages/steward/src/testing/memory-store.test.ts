@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest'
 import { storeConformance } from './conformance/index.ts'
 import { manualSystem } from './manual-system.ts'
-import { memoryData } from './memory-data.ts'
+import { backupOf, memoryData } from './memory-data.ts'
 import { memoryStore } from './memory-store.ts'
 
 storeConformance({ describe, it }, 'memoryStore', () => {
@@ -9,5 +9,9 @@ storeConformance({ describe, it }, 'memoryStore', () => {
   const data = memoryData()
   // Hints come at the end of the batch; here the batch ends with the microtask.
   const soon = (fn: () => void): void => queueMicrotask(fn)
-  return Promise.resolve({ make: () => memoryStore({ system: { now: system.now, soon }, data }), setClock: system.setClock, remove: () => Promise.resolve() })
+  const backup = (): Promise<() => Promise<void>> => {
+    const restore = backupOf(data)
+    return Promise.resolve(() => Promise.resolve(restore()))
+  }
+  return Promise.resolve({ make: () => memoryStore({ system: { now: system.now, soon }, data }), setClock: system.setClock, backup, remove: () => Promise.resolve() })
 })

@@ -12,7 +12,7 @@ import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
 import type { Backlog, ClaimQuery, EarlyFact, Lane, ListQuery, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite, WriteResult } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import { keyName, type MemoryData, memoryData, place, type Row } from './memory-data.ts'
-import { applyControl, applyInsert, applyWrite, claimableAt, copy, guardOf, holds, isAlive, raise } from './memory-rows.ts'
+import { applyControl, applyInsert, applyWrite, claimableAt, copy, guardOf, holds, isAlive, noticeSetBack, raise } from './memory-rows.ts'
 
 export type MemoryStoreOptions = {
   /** Where time comes from; give the same `manualSystem` to Steward. */
@@ -58,6 +58,7 @@ class StoreInMemory implements MemoryStore {
         throw new StewardError('STEWARD_NAMESPACE_CHANGED', `this memory store belongs to namespace "${this.data.namespace}" and was opened as "${namespace}". Nothing was changed. Open it as "${this.data.namespace}".`, { stored: this.data.namespace, given: namespace })
       }
       this.data.namespace = namespace
+      noticeSetBack(this.data, this.now())
       this.#isOpen = true
     }, true)
   }
@@ -75,6 +76,7 @@ class StoreInMemory implements MemoryStore {
   #at<Value>(run: () => Value, whileClosed = false): Promise<Value> {
     if (!this.#isOpen && !whileClosed) return Promise.reject(new StewardError('STEWARD_CLOSED', 'the memory store is closed. Nothing was stored. Open it again, or finish the work before closing.'))
     return new Promise((resolve) => {
+      if (this.#isOpen) noticeSetBack(this.data, this.now())
       resolve(run())
     })
   }
@@ -225,6 +227,7 @@ class StoreInMemory implements MemoryStore {
 
   controls: Store['controls'] = () => this.#at(() => ({
     rev: this.data.controlsRev,
+    restored: copy(this.data.restored),
     all: copy([...this.data.controls.values()].sort((a, b) => (`${a.kind} ${a.name}` < `${b.kind} ${b.name}` ? -1 : 1))),
   }))
   control: Store['control'] = (write, alerts) => this.#change(() => {

@@ -8,6 +8,7 @@
  */
 import { insertCases } from './insert-cases.ts'
 import { placeCases } from './place-cases.ts'
+import { setBackCases } from './set-back-cases.ts'
 import { type Case, type StorePlace, World } from './world.ts'
 import { workerCases } from './worker-cases.ts'
 import { writeCases } from './write-cases.ts'
@@ -20,7 +21,7 @@ export type TestRunner = {
   readonly it: (name: string, body: () => Promise<void>) => unknown
 }
 
-const GROUPS: readonly (readonly [string, readonly Case[]])[] = [['inserts', insertCases], ['writes', writeCases], ['workers', workerCases], ['place and time', placeCases]]
+const GROUPS: readonly (readonly [string, readonly Case[]])[] = [['inserts', insertCases], ['writes', writeCases], ['workers', workerCases], ['place and time', placeCases], ['being set back', setBackCases]]
 
 /** @param makePlace called for each case: a new, empty place to keep data in. */
 export function storeConformance({ describe, it }: TestRunner, name: string, makePlace: () => Promise<StorePlace>): void {

@@ -12,6 +12,10 @@ export interface StorePlace {
   setClock(now: number): void
   /** Plays the sudden death of the process that holds this worker, where the kind of store can prove death. */
   proveDead?: (worker: string) => void
+  /** Why stores here get no hints from one another (they may always be lost): the cases about hints are then left out. */
+  withoutHints?: string
+  /** Copies all that is stored. What it returns sets the place back to that, under open stores, as restoring a backup does. */
+  backup?: () => Promise<() => Promise<void>>
   /** After all stores were closed. */
   remove(): Promise<void>
 }

@@ -87,7 +87,7 @@ export const writeCases: readonly Case[] = [
     await put(store, call)
     await write(store, changed(call, {}, { expectRev: 7, alerts: [alert('a1')], controls: [hold(START + 10)], settleDueAt: START }))
     assert.deepEqual(await store.alerts({ undeliveredOnly: false, limit: 10 }), [])
-    assert.deepEqual(await store.controls(), { rev: 0, all: [] })
+    assert.deepEqual(await store.controls(), { rev: 0, all: [], restored: null })
     assert.deepEqual(await store.settlesDue(START, 10), [])
   } },
   { name: 'keeps or gives back the lease as the write says', run: async (world) => {
@@ -145,7 +145,7 @@ export const writeCases: readonly Case[] = [
     const store = await world.open()
     await store.control(hold(START + 10), [])
     await store.control(hold(START + 5, { why: 'shorter' }), [])
-    assert.deepEqual(await store.controls(), { rev: 1, all: [(hold(START + 10) as { set: Control }).set] })
+    assert.deepEqual(await store.controls(), { rev: 1, all: [(hold(START + 10) as { set: Control }).set], restored: null })
     await store.control(hold(START + 20, { why: 'longer' }), [])
     assert.deepEqual((await store.controls()).all.map((one) => [one.untilAt, one.why]), [[START + 20, 'longer']])
     await store.control(hold(0, { mode: 'pause', untilAt: null, by: 'ana' }), [alert('paused')])
@@ -155,7 +155,7 @@ export const writeCases: readonly Case[] = [
     const lift: ControlWrite = { lift: { kind: 'provider', name: 'stripe' }, by: 'ana', why: 'mended', at: START }
     await store.control(lift, [])
     await store.control(lift, [])
-    assert.deepEqual(await store.controls(), { rev: 4, all: [] })
+    assert.deepEqual(await store.controls(), { rev: 4, all: [], restored: null })
     assert.equal((await store.alerts({ undeliveredOnly: true, limit: 10 })).length, 1)
   } },
   { name: 'keeps the mark of an end until the application was told', run: async (world) => {
@@ -202,7 +202,7 @@ export const writeCases: readonly Case[] = [
     const boom = new Error('boom')
     assert.deepEqual(await store.writeSettling(told, () => Promise.reject(boom)), { result: { ok: true }, handler: boom })
     assert.deepEqual([await store.get(call.id), await store.settlesDue(START, 10)], [end.call, [{ call: end.call, dueAt: START, tries: 0 }]])
-    assert.deepEqual([await store.alerts({ undeliveredOnly: false, limit: 10 }), await store.controls()], [[], { rev: 0, all: [] }])
+    assert.deepEqual([await store.alerts({ undeliveredOnly: false, limit: 10 }), await store.controls()], [[], { rev: 0, all: [], restored: null }])
     assert.deepEqual(await store.writeSettling({ ...told, expectRev: 0 }, () => Promise.reject(boom)), { result: { ok: false, why: 'rev', call: end.call } })
     assert.deepEqual(await store.writeSettling(told, () => Promise.resolve()), { result: { ok: true } })
     assert.deepEqual([await store.get(call.id), await store.settlesDue(START + 9, 10)], [told.call, []])

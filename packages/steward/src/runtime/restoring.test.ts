@@ -1,0 +1,191 @@
+/** A database that came back as it was before: nobody sends on its word until a person has said what it lost. */
+import { describe, expect, it } from 'vitest'
+import { natural, none, providerKey, reconcile } from '../ports/definition.ts'
+import { backupOf as backupOfFile } from '../sqlite/backup.fixture.ts'
+import { backupOf as backupOfSchema } from '../postgres/backup.fixture.ts'
+import { ana, answers, gate, lost, onEachStore, scripted, type World } from './world.fixture.ts'
+
+/** Copies what the world has stored; what returns sets it back, under its processes. */
+async function backup(world: World): Promise<() => Promise<void>> {
+  if (world.kind === 'memory') return await Promise.resolve(world.backup())
+  if (world.pool) {
+    const restore = await backupOfSchema(world.pool, world.schema)
+    // The server itself is the one that it was: whoever opens next finds out (postgres/incarnation.test.ts has real recoveries).
+    return async () => {
+      await restore()
+      const store = world.rawStore()
+      await store.open({ namespace: 'default', notice: () => undefined })
+      await store.close()
+    }
+  }
+  const restore = backupOfFile(world.path)
+  return () => Promise.resolve(restore())
+}
+
+const isHeld = async (world: World): Promise<boolean> => (await world.got(world.processes[0]!.steward.controls())).some((control) => control.kind === 'store')
+
+onEachStore((make, kind) => {
+  describe('a worker that lives on while its database is set back', () => {
+    it('sends nothing more, tells somebody, and goes on when a person has said what was lost', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API') }, answers({ ok: true }))
+      const { steward, alerts } = await world.work({ operations: [charge] })
+      await world.got(steward.submit(charge, { key: 'sent', input: {}, runAt: world.time.wallMs + 5_000 }))
+      const lostSince = world.time.wallMs
+      const restore = await backup(world)
+      await world.reaches(charge, 'sent', 'succeeded')
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      await world.reaches(charge, 'forgotten', 'succeeded')
+      await world.pass(3_000)
+      await restore()
+      await world.got(steward.submit(charge, { key: 'new', input: {} }))
+      await world.pass(20_000)
+      expect(charge.sent).toHaveLength(2)
+      expect(await isHeld(world)).toBe(true)
+      expect(alerts.filter((alert) => alert.kind === 'database_set_back')).toHaveLength(1)
+      expect(await world.got(steward.find(charge, 'forgotten'))).toBeNull()
+
+      const dry = await world.got(steward.restored({ ...ana, lostSince, dryRun: true }))
+      expect(dry).toMatchObject({ dryRun: true, presumed: { inDoubt: 2, sentAgain: 0, lookedUp: 0, running: 0 } })
+      expect(await isHeld(world)).toBe(true)
+      const report = await world.got(steward.restored({ ...ana, lostSince }))
+      expect(report).toMatchObject({ ...dry, dryRun: false })
+      expect(report.inDoubt.map(({ key }) => key)).toEqual(['sent', 'new'])
+      expect(await isHeld(world)).toBe(false)
+      expect(await world.call(charge, 'sent')).toMatchObject({ state: 'in_doubt', attempts: 1, story: expect.arrayContaining([expect.objectContaining({ what: 'presumed', attempt: 1, lostSinceAt: lostSince, by: ana.by, why: ana.why })]) as unknown })
+      await world.got(steward.submit(charge, { key: 'afterwards', input: {} }))
+      await world.reaches(charge, 'afterwards', 'succeeded')
+      expect(charge.sent).toHaveLength(3)
+    })
+
+    it('keeps the answer that comes late for what it sent, and denies nothing by it', async () => {
+      const world = make()
+      const first = gate()
+      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, first.step, answers(2))
+      const { steward } = await world.work({ operations: [charge] })
+      await world.got(steward.submit(charge, { key: 'a', input: {}, runAt: world.time.wallMs + 3_000 }))
+      const restore = await backup(world)
+      await world.until(() => charge.sent.length === 1)
+      await world.pass(2_000)
+      await restore()
+      await world.pass(10_000)
+      expect(await isHeld(world)).toBe(true)
+      expect(await world.call(charge, 'a')).toMatchObject({ state: 'waiting', attempts: 0 })
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      expect(await world.call(charge, 'a')).toMatchObject({ state: 'in_doubt' })
+      first.release({ id: 'ch_1' })
+      expect(await world.reaches(charge, 'a', 'succeeded')).toMatchObject({ result: { id: 'ch_1' } })
+      expect(charge.sent).toHaveLength(1)
+    })
+  })
+
+  describe('what was waiting when a database was set back', () => {
+    it('is sent again under its key, asked about, or in doubt, as its answer allows', async () => {
+      const world = make()
+      const seen: string[] = []
+      const found = { lookup: () => { seen.push('asked'); return Promise.resolve({ found: { id: 'ch_1' } }) } }
+      const keyed = scripted(world, { name: 'keyed', idempotency: providerKey({ retention: '24h' }) }, answers(1))
+      const forgets = scripted(world, { name: 'forgets', idempotency: providerKey({ retention: '2m', margin: '1s' }) }, answers(1))
+      const asked = scripted(world, { name: 'asked', idempotency: reconcile(found.lookup, { settle: '1s' }) }, answers(1))
+      const put = scripted(world, { name: 'put', idempotency: natural('a PUT') }, answers(1))
+      const blind = scripted(world, { name: 'blind', idempotency: none('a blind API') }, answers(1))
+      const all = [keyed, forgets, asked, put, blind]
+      const { steward } = await world.open({ operations: all })
+      for (const operation of all) {
+        await world.got(steward.submit(operation, { key: 'due', input: {} }))
+        await world.got(steward.submit(operation, { key: 'later', input: {}, runAt: world.time.wallMs + 60_000 }))
+      }
+      const lostSince = world.time.wallMs - 300_000
+      const report = await world.got(steward.restored({ ...ana, lostSince }))
+      expect(report).toMatchObject({ presumed: { sentAgain: 2, lookedUp: 1, inDoubt: 2, running: 0 }, untouched: 5, noticedAt: expect.any(Number) as number })
+      steward.start()
+      await world.reaches(keyed, 'due', 'succeeded')
+      await world.reaches(put, 'due', 'succeeded')
+      await world.reaches(asked, 'due', 'succeeded')
+      expect([seen.length, asked.sent.length]).toEqual([1, 0])
+      expect([await world.call(blind, 'due'), await world.call(forgets, 'due')]).toMatchObject([{ state: 'in_doubt' }, { state: 'in_doubt' }])
+      expect(blind.sent.length + forgets.sent.length).toBe(0)
+      // The generation's key is the one that may have been sent: nothing else makes the resend safe.
+      expect(keyed.sent.map(({ generation, attempt }) => [generation, attempt])).toEqual([[1, 2]])
+      for (const operation of all) await world.reaches(operation, 'later', 'succeeded')
+    })
+
+    it('neither ends by time nor is cancelled or redriven on the word of the old record, and takes evidence', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API'), giveUpAfter: '30s' }, answers(1))
+      const { steward } = await world.work({ operations: [charge] })
+      for (const key of ['a', 'b', 'c']) await world.got(steward.submit(charge, { key, input: {}, runAt: world.time.wallMs + 2_000, expiresAt: world.time.wallMs + 30_000 }))
+      const lostSince = world.time.wallMs
+      const restore = await backup(world)
+      await world.reaches(charge, 'c', 'succeeded')
+      await world.pass(2_000)
+      await restore()
+      await world.pass(60_000)
+      expect((await world.call(charge, 'a')).state).toBe('waiting')
+      for (const action of [(): Promise<unknown> => steward.cancel(charge, 'a', ana), () => steward.retryNow(charge, 'a', ana), () => steward.redrive(charge, 'a', ana), () => steward.settle(charge, 'a', { ...ana, outcome: 'stop' }), () => steward.redriveMany({}, ana)]) {
+        await expect(world.got(action())).rejects.toMatchObject({ code: 'STEWARD_STORE_SET_BACK' })
+      }
+      expect(await world.got(steward.confirm(charge, 'b', { by: "the provider's list", reference: 'ch_2' }))).toMatchObject({ state: 'succeeded' })
+      expect(await world.got(steward.settle(charge, 'c', { ...ana, outcome: 'happened' }))).toMatchObject({ state: 'succeeded' })
+      expect((await world.got(steward.tell(charge, 'a'))).answers.next).toMatch(/^Nothing, until somebody has said what the database lost when it was set back .*steward restored --lost-since TIME/)
+      expect((await world.got(steward.tell(charge, 'a'))).answers.retry).toMatch(/^No/)
+      await world.got(steward.restored({ ...ana, lostSince }))
+      await world.pass(5_000)
+      expect(await world.call(charge, 'a')).toMatchObject({ state: 'in_doubt' })
+      expect(charge.sent).toHaveLength(3)
+    })
+  })
+
+  describe('a person who says what was lost', () => {
+    it('is believed once for each call, however often it is said', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API') }, lost)
+      const { steward, watched } = await world.open({ operations: [charge] })
+      for (const key of ['a', 'b']) await world.got(steward.submit(charge, { key, input: {} }))
+      // Breaks off before the hold is lifted: everything stays held, and saying it again goes on.
+      let writes = 0
+      watched.refuse = (method, args) => { if (method === 'control' && 'restored' in (args[0] as object) && writes++ === 0) throw new Error('the connection broke') }
+      await expect(world.got(steward.restored({ ...ana, lostSince: world.time.wallMs }))).rejects.toThrow('the connection broke')
+      expect(await isHeld(world)).toBe(true)
+      await world.pass(1_000)
+      const again = await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 2_000 }))
+      expect(again).toMatchObject({ presumed: { inDoubt: 0 }, untouched: 2 })
+      expect((await world.call(charge, 'a')).attempts).toBe(1)
+      expect(await isHeld(world)).toBe(false)
+    })
+
+    it('is refused without an instant that lies behind, and from where an open operation is not known', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: natural('a PUT') }, answers(1))
+      const { steward } = await world.open({ operations: [charge] })
+      await world.got(steward.submit(charge, { key: 'a', input: {} }))
+      await expect(world.got(steward.restored({ ...ana, lostSince: world.time.wallMs + 60_000 }))).rejects.toMatchObject({ code: 'STEWARD_OPTION_INVALID' })
+      await expect(world.got(steward.restored({ ...ana, lostSince: new Date('nonsense') }))).rejects.toMatchObject({ code: 'STEWARD_OPTION_INVALID' })
+      await expect(world.got(steward.restored({ by: 'ana', lostSince: world.time.wallMs } as never))).rejects.toMatchObject({ code: 'STEWARD_REASON_MISSING' })
+      const other = await world.open()
+      await expect(world.got(other.steward.restored({ ...ana, lostSince: world.time.wallMs }))).rejects.toMatchObject({ code: 'STEWARD_OPERATION_UNKNOWN', details: { operations: ['charge'] } })
+      expect(await isHeld(world)).toBe(false)
+    })
+  })
+
+  it(`looks up what is submitted afterwards before it is first sent, for a while, where the provider can be asked (${kind})`, async () => {
+    const world = make()
+    const known = new Map([['forgotten', { id: 'ch_1' }]])
+    const lookup = (input: { order: string }): Promise<{ found: object } | { absent: true }> => Promise.resolve(known.has(input.order) ? { found: known.get(input.order)! } : { absent: true })
+    const charge = scripted(world, { idempotency: reconcile(lookup, { settle: '1s' }) }, answers({ id: 'ch_2' }))
+    const blind = scripted(world, { name: 'blind', idempotency: none('a blind API') }, answers(1))
+    const { steward } = await world.work({ operations: [charge, blind] })
+    await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 10_000, lookFirstFor: '30s' }))
+    await world.pass(5_000)
+    const outcome = await world.got(steward.perform(charge, { key: 'forgotten', input: { order: 'forgotten' }, wait: '10s' }))
+    expect(outcome).toMatchObject({ effect: 'happened', result: { id: 'ch_1' } })
+    expect(charge.sent).toEqual([])
+    expect(await world.got(steward.perform(charge, { key: 'new', input: { order: 'new' }, wait: '10s' }))).toMatchObject({ effect: 'happened', result: { id: 'ch_2' } })
+    // Nothing could be found out: new calls are sent as ever.
+    expect(await world.got(steward.perform(blind, { key: 'b', input: {}, wait: '10s' }))).toMatchObject({ effect: 'happened' })
+    await world.pass(30_000)
+    await world.got(steward.perform(charge, { key: 'much later', input: { order: 'much later' }, wait: '10s' }))
+    expect((await world.call(charge, 'much later')).story.map(({ what }) => what)).toEqual(['submitted', 'begun', 'closed'])
+    expect(charge.sent).toHaveLength(2)
+  })
+})

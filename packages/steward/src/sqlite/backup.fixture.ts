@@ -1,0 +1,25 @@
+/** A backup of a store's file, restored into it while others have it open: as `sqlite3 steward.db .restore` does. */
+import { DatabaseSync } from 'node:sqlite'
+
+/** @returns the way back, which replaces all rows in one transaction. */
+export function backupOf(path: string): () => void {
+  const copy = `${path}-copy`
+  on(path, (db) => db.prepare('VACUUM INTO ?').run(copy))
+  return () => on(path, (db) => {
+    db.prepare('ATTACH ? AS copy').run(copy)
+    db.exec('BEGIN IMMEDIATE')
+    for (const { name } of db.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name LIKE 'steward%'").all()) {
+      db.exec(`DELETE FROM main."${String(name)}"; INSERT INTO main."${String(name)}" SELECT * FROM copy."${String(name)}"`)
+    }
+    db.exec('COMMIT')
+  })
+}
+
+function on(path: string, work: (db: DatabaseSync) => void): void {
+  const db = new DatabaseSync(path, { timeout: 5_000 })
+  try {
+    work(db)
+  } finally {
+    db.close()
+  }
+}
