@@ -10,6 +10,7 @@ import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
 import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
+import type { Failpoints } from '../ports/system.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
 import { StoreClock } from '../store-sql/store-clock.ts'
@@ -18,6 +19,7 @@ import { Around } from './around.ts'
 import { Batches } from './batches.ts'
 import { DatabaseClock, machineTicks } from './clock.ts'
 import { controlRows } from './control-rows.ts'
+import { environmentsFailpoints, passing, pointsOfWrites } from './failpoints.ts'
 import { Hints } from './hints.ts'
 import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
@@ -54,6 +56,8 @@ export type PostgresOptions = {
   readonly lockMs?: number
   /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
   readonly settleMs?: number
+  /** Tests only: told of named points around commits. Default: those of STEWARD_FAILPOINTS, at which the process ends itself. See ports/failpoints.ts. */
+  readonly failpoints?: Failpoints
   /** Tests only: the time of the store, instead of the database's. */
   readonly clock?: () => number
   /** Milliseconds since some start, by which time goes on between two readings of the database's. Default: the machine's; beside a `clock` none (time stands still). */
@@ -120,6 +124,7 @@ class PostgresStore implements Store {
   readonly #options: PostgresOptions
   readonly #schema: string
   readonly #ticks: () => number
+  readonly #failpoints: Failpoints | null
   readonly #database: DatabaseClock
   readonly #clock: StoreClock
   readonly #onPoolError = (): void => undefined
@@ -131,6 +136,7 @@ class PostgresStore implements Store {
     this.#schema = options.schema ?? 'steward'
     this.name = `postgres schema "${this.#schema}"`
     this.#ticks = options.ticks ?? machineTicks
+    this.#failpoints = options.failpoints ?? environmentsFailpoints()
     this.#database = new DatabaseClock(this.#ticks)
     this.#clock = new StoreClock(options.clock ?? (() => this.#database.now()), options.ticks ?? (options.clock ? () => 0 : this.#ticks), "the database's")
   }
@@ -149,7 +155,7 @@ class PostgresStore implements Store {
       this.#clock.reach(mark)
       this.#marked = mark
       const hints = new Hints(connections, this.#schema, id)
-      this.#opened = parts(pool, around, hints, id, this.#options)
+      this.#opened = parts(pool, around, hints, id, this.#options, this.#failpoints)
       if (await this.#listens(connections)) await hints.listen()
     } catch (error) {
       await this.#letGo(pool)
@@ -242,13 +248,14 @@ class PostgresStore implements Store {
   }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
-    const settled = await this.#marking(settling.writeSettling(write, inTx))
+    const settled = await this.#marking(passing(this.#failpoints, () => pointsOfWrites([write]), () => settling.writeSettling(write, inTx)))
     hints.committed()
     return settled
   }
 
   async claim(query: ClaimQuery): Promise<readonly Call[]> {
-    return await this.#open().lanes.claim(query)
+    const { lanes } = this.#open()
+    return await passing(this.#failpoints, () => ['claim'], () => lanes.claim(query))
   }
   async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
     const { workers, hints } = this.#open()
@@ -342,14 +349,14 @@ class PostgresStore implements Store {
 const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${s}steward_now() AS now`)
 const markText = (s: string) => statement(`UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, failpoints: Failpoints | null): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
   return {
     pool, around, hints, controls,
-    writes: new Batches((batch) => writes.write(batch)),
-    inserts: new Batches((batch) => inserts.insert(batch)),
+    writes: new Batches((batch) => passing(failpoints, () => pointsOfWrites(batch), () => writes.write(batch))),
+    inserts: new Batches((batch) => passing(failpoints, () => ['submit'], () => inserts.insert(batch))),
     settling: new Settling(around, writes, settleMs),
     outbox: new Outbox(around, inserts, opening),
     lanes: laneRows(around),

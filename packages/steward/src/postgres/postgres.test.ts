@@ -314,6 +314,26 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     })
   })
 
+  describe('failpoints', () => {
+    it('are passed before each commit, and after it when it was stored', async () => {
+      const passed: string[] = []
+      const down = { now: false }
+      const breaking = meddling((_text, run) => (down.now ? Promise.reject(new Error('the wire is gone')) : run()))
+      const store = await open({ schema: place(), pool: breaking, failpoints: { hit: (name) => void passed.push(name) } })
+      const lease = await enlist(store, 'w')
+      await put(store, call())
+      const [claimed] = await claimOf(store, lease)
+      if (claimed === undefined) throw new Error('nothing was claimed')
+      const begin = begun(claimed, lease)
+      await write(store, begin)
+      await write(store, ended(begin.call))
+      expect(passed).toEqual(['submit', 'claim', 'begin', 'finish'].flatMap((point) => [`${point}.before-commit`, `${point}.after-commit`]))
+      down.now = true
+      await expect(put(store, call())).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+      expect(passed.slice(8)).toEqual(['submit.before-commit'])
+    })
+  })
+
   describe('connections', () => {
     it('uses no more of the pool than it was told, and keeps none', async () => {
       const schema = place()
