@@ -24,6 +24,9 @@ function evidence(over: Partial<Evidence> = {}): Evidence {
     records: [call('a'), call('b')],
     ledger: [arrived('a'), effect('a'), arrived('b'), effect('b')],
     acknowledged: [{ key: 'a', id: 'c_a', how: 'submit' }, { key: 'b', id: 'c_b', how: 'perform' }],
+    wayOf: () => 'submit',
+    orders: null,
+    heard: [],
     ...over,
   }
 }

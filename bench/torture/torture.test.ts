@@ -18,7 +18,8 @@ describe('torture, a short run of real processes', () => {
   it('refuses options that it does not understand', () => {
     expect(() => optionsOf(['--answer', 'hope'])).toThrow('--answer hope is not one of: providerKey, reconcile, natural, none.')
     expect(() => optionsOf(['--kills', '-1'])).toThrow()
-    expect(() => optionsOf(['--store', 'postgres'])).toThrow('this release has sqlite')
+    expect(() => optionsOf(['--store', 'mysql'])).toThrow('--store mysql is not one of: sqlite, postgres.')
+    expect(() => optionsOf(['--crashes', '3'])).toThrow('--crashes is for --store postgres')
     expect(optionsOf(['--help'])).toBe('help')
   })
 })
