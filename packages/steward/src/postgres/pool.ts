@@ -78,6 +78,8 @@ export type ConnectionsOptions = {
   readonly statementMs: number
 }
 
+/** Between two statements of a transaction; more than an event loop stands still that is well. */
+const STILL_MS = 5_000
 /** Repeats of a transaction that the server undid for the sake of another one. */
 const TRIES = 5
 
@@ -87,9 +89,12 @@ export class Connections {
   /** Whether a connection reaches one and the same session: then statements can be prepared on it. */
   readonly #direct = new WeakMap<PgClient, boolean>()
   #underWay = 0
+  /** A process that stands still in the middle of a transaction keeps others from its rows and from the controls: the server ends it. */
+  readonly #begin: Statement
 
   constructor(options: ConnectionsOptions) {
     this.#o = options
+    this.#begin = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${Math.min(STILL_MS, options.statementMs)}`, name: '' }
   }
 
   /** One statement, which is one transaction. */
@@ -108,7 +113,7 @@ export class Connections {
   }
 
   async #inTransaction<Value>(client: PgClient, prepare: boolean, work: (session: Session) => Promise<Value>): Promise<Value> {
-    await this.#query(client, BEGIN, [], false)
+    await this.#query(client, this.#begin, [], false)
     let value: Value
     try {
       value = await work(this.session(client, prepare))
@@ -252,7 +257,6 @@ export class Connections {
   }
 }
 
-const BEGIN: Statement = { text: 'BEGIN ISOLATION LEVEL READ COMMITTED', name: '' }
 const COMMIT: Statement = { text: 'COMMIT', name: '' }
 const ROLLBACK: Statement = { text: 'ROLLBACK', name: '' }
 

@@ -156,6 +156,36 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   })
 
   describe('a begin and a pause', () => {
+    it('goes on when whoever sets a pause stands still in the middle of it', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const lease = await enlist(store, 'w1')
+      const one = call()
+      await put(store, one)
+      await claimOf(store, lease)
+      let goOn: () => void = () => undefined
+      const still = new Promise<void>((resolve) => { goOn = resolve })
+      let locked: () => void = () => undefined
+      const hasLocked = new Promise<void>((resolve) => { locked = resolve })
+      const frozen = await open({
+        schema, statementMs: 500,
+        pool: meddling(async (text, run) => {
+          const result = await run()
+          if (!text.startsWith('LOCK')) return result
+          locked()
+          await still
+          return result
+        }),
+      })
+      const pause = frozen.control({ set: { kind: 'provider', name: 'p', mode: 'pause', untilAt: null, by: 'ana', why: 'x', at: START } }, [])
+      const refused = expect(pause).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+      await hasLocked
+      expect(await write(store, begun(one, lease, { controlsRev: 0 }))).toEqual({ ok: true })
+      goOn()
+      await refused
+      expect((await store.controls()).all).toEqual([])
+    })
+
     it('never commits a begin after a pause that it has not seen, also when the begin was under way first', async () => {
       const schema = place()
       const store = await open({ schema })
