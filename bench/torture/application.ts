@@ -23,6 +23,8 @@ export class Application {
   constructor(url: string) {
     this.#pool = new pg.Pool({ connectionString: url, max: 8, connectionTimeoutMillis: 5_000, query_timeout: 5_000 })
     this.#pool.on('error', ignore)
+    // A pool stops listening a moment before whoever asked for the connection can.
+    this.#pool.on('connect', (client) => client.on('error', ignore))
   }
 
   async create(): Promise<void> {
@@ -37,7 +39,6 @@ export class Application {
   async order(key: string, submit: (tx: CallerTx) => Promise<string>, end: 'commit' | 'rollback' | 'disconnect'): Promise<string> {
     const client = await this.#pool.connect()
     let broken = true
-    client.on('error', ignore)
     try {
       await client.query('BEGIN')
       const callId = await submit(fromPg(client))
@@ -46,7 +47,6 @@ export class Application {
       broken = end === 'disconnect'
       return callId
     } finally {
-      client.removeListener('error', ignore)
       // A connection that is dropped takes its transaction with it.
       client.release(broken)
     }

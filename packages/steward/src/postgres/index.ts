@@ -25,7 +25,7 @@ import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
 import { Outbox } from './outbox.ts'
-import { Connections, type PgPool, statement } from './pool.ts'
+import { Connections, type PgClient, type PgPool, statement } from './pool.ts'
 import { questions } from './questions.ts'
 import { migrateSchema, type OpeningOptions, openSchema, quoted } from './schema.ts'
 import { Settling } from './settling.ts'
@@ -128,6 +128,8 @@ class PostgresStore implements Store {
   readonly #database: DatabaseClock
   readonly #clock: StoreClock
   readonly #onPoolError = (): void => undefined
+  /** A pool stops listening a moment before whoever asked for the connection can: an error in between would end the process. */
+  readonly #onPoolConnect = (client: PgClient): void => void client.on('error', this.#onPoolError)
   #opened: Opened | null = null
   #marked = 0
 
@@ -177,6 +179,7 @@ class PostgresStore implements Store {
     const one = pool ?? (await ownPool(connectionString as string, connections + 2))
     // Without a listener, an idle connection that breaks ends the process.
     one.on('error', this.#onPoolError)
+    one.on('connect', this.#onPoolConnect)
     return one
   }
 
@@ -208,7 +211,7 @@ class PostgresStore implements Store {
 
   async #letGo(pool: PgPool): Promise<void> {
     if (this.#options.pool === undefined) await pool.end()
-    else pool.removeListener?.('error', this.#onPoolError)
+    else for (const [event, listener] of [['error', this.#onPoolError], ['connect', this.#onPoolConnect]] as const) pool.removeListener?.(event, listener)
   }
 
   now(): number {

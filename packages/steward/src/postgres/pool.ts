@@ -14,8 +14,10 @@ import { refusalOf } from './refusals.ts'
 export interface PgPool {
   connect(): Promise<PgClient>
   end(): Promise<void>
-  on(event: 'error', listener: (error: Error) => void): unknown
-  removeListener?(event: 'error', listener: (error: Error) => void): unknown
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what pg itself says of its events
+  on(event: 'error' | 'connect', listener: (about: any) => void): unknown
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what pg itself says of its events
+  removeListener?(event: 'error' | 'connect', listener: (about: any) => void): unknown
   readonly options?: { readonly max?: number | undefined }
 }
 

@@ -1,5 +1,6 @@
 /** What the conformance suite cannot ask: connections that break, transactions that overlap, and what rows cost. */
-import type pg from 'pg'
+import { type AddressInfo, createServer } from 'node:net'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
 import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, put, running, START, World, write } from '../testing/conformance/world.ts'
@@ -365,6 +366,28 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   })
 
   describe('connections', () => {
+    it('do not end the process when a server says in one breath that it is ready and that it stops', async () => {
+      // As a server does that crashes while somebody connects, and whose words arrive together.
+      const message = (type: string, body: Buffer): Buffer => {
+        const head = Buffer.alloc(5)
+        head.write(type)
+        head.writeInt32BE(body.length + 4, 1)
+        return Buffer.concat([head, body])
+      }
+      const letIn = [message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))]
+      const stops = message('E', Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0'))
+      const stopping = createServer((socket) => {
+        socket.on('error', () => undefined)
+        socket.once('data', () => socket.end(Buffer.concat([...letIn, stops])))
+      })
+      await new Promise<void>((resolve) => void stopping.listen(0, '127.0.0.1', resolve))
+      const connectionString = `postgres://steward@127.0.0.1:${(stopping.address() as AddressInfo).port}/postgres`
+      for (const own of [{ connectionString }, { pool: new pg.Pool({ connectionString }) }]) {
+        await expect(postgres(own).open({ namespace: 'default', notice: () => undefined })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+      }
+      stopping.close()
+    })
+
     it('uses no more of the pool than it was told, and keeps none', async () => {
       const schema = place()
       let [out, most] = [0, 0]
