@@ -168,27 +168,29 @@ export class Connections {
     return this.#with((client) => this.#isDirect(client), false)
   }
 
-  /** A connection that stays out: whoever asked for it ends it. @param onBroken it is of no use any more, and was given back. */
-  async listen(channel: string, onPayload: (payload: string) => void, onBroken: () => void): Promise<PgClient> {
+  /** A connection that stays out. @param onBroken it is of no use any more, and was ended. @returns the way to end it. */
+  async listen(channel: string, onPayload: (payload: string) => void, onBroken: () => void): Promise<() => void> {
     const client = await this.#o.pool.connect()
     // A process that has nothing else to do may end.
     client.unref?.()
-    let broken = false
-    client.on('error', (error: Error) => {
-      if (broken) return
-      broken = true
-      client.release(error)
-      onBroken()
-    })
+    let ended = false
+    // Once: it may break while it is being ended, and the pool takes nothing back twice.
+    const end = (why: Error | true): boolean => {
+      if (ended) return false
+      ended = true
+      // Never given back: the pool's next user would go on listening.
+      client.release(why)
+      return true
+    }
+    client.on('error', (error: Error) => { if (end(error)) onBroken() })
     client.on('notification', (message: { readonly payload?: string | undefined }) => onPayload(message.payload ?? ''))
     try {
       await this.#query(client, { text: `LISTEN ${channel}`, name: '' }, [], false)
     } catch (error) {
-      if (!broken) client.release(true)
-      broken = true
+      end(true)
       throw error
     }
-    return client
+    return () => void end(true)
   }
 
   async #with<Value>(work: (client: PgClient, prepare: boolean) => Promise<Value>, changes: boolean): Promise<Value> {

@@ -579,6 +579,17 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       await again
     })
 
+    it('end quietly when the listening connection breaks while it is being closed', async () => {
+      const own = server.pool(8)
+      const clients = new Set<pg.PoolClient>()
+      own.on('acquire', (client) => clients.add(client))
+      const store = await open({ schema: place(), pool: own, listen: true })
+      await store.close()
+      opened.pop()
+      expect(clients.size).toBeGreaterThan(0)
+      for (const client of clients) expect(client.emit('error', new Error('terminating connection due to administrator command'))).toBe(true)
+    })
+
     it('hold no connection of a small pool', async () => {
       const small = server.pool(5)
       const [store, roomy] = [await open({ schema: place(), pool: small, listen: 'auto' }), server.pool(6)]
