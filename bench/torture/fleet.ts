@@ -153,9 +153,10 @@ export class Fleet {
     }, this.#guises.leaseMs * (1.2 + this.#random()))
   }
 
-  /** Everybody is at work. */
-  get isReady(): boolean {
-    return this.slots.every((slot) => slot.ready || slot.left)
+  /** Whether at least this share of all is at work. */
+  isAtWork(share: number): boolean {
+    const left = this.slots.filter((slot) => !slot.left)
+    return left.filter((slot) => slot.ready && slot.child !== null).length >= share * left.length
   }
 
   get submittersLeft(): boolean {

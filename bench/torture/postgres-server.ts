@@ -94,6 +94,11 @@ export class PostgresServer {
   }
 }
 
+/** The postmaster of the server that listens there; throws when there is none. */
+export function serverPid(socketPath: string): number {
+  return Number(readFileSync(join(dirname(socketPath), 'data/postmaster.pid'), 'utf8').split('\n')[0])
+}
+
 function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
