@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pick } from '../seeded.ts'
 import type { Guise, Guises } from './guises.ts'
 import { ORDERS, type Orders } from './orders.ts'
-import { FREEZE_POINTS, type FromChild, type ToWorker } from './points.ts'
+import { FREEZE_POINTS, type FreezePoint, type FromChild, type ToWorker } from './points.ts'
 
 export type Role = 'worker' | 'submitter'
 
@@ -20,8 +20,10 @@ const POINTS = {
   submitter: ['submit.before-commit', 'submit.after-commit', 'begin.after-commit', 'send.after', 'finish.before-commit'],
 } as const
 
-type Slot = { readonly role: Role; readonly name: string; readonly nth: number; /** Processes of it that were at work. */ turn: number; child: ChildProcess | null; ready: boolean; armed: string | null; frozen: 'no' | 'soon' | 'yes'; left: boolean }
+type Slot = { readonly role: Role; readonly name: string; readonly nth: number; /** Processes of it that were at work. */ turn: number; child: ChildProcess | null; ready: boolean; armed: string | null; frozen: 'no' | 'soon' | 'yes'; /** Not killed before then. */ sparedUntilAt: number; left: boolean }
 
+/** Longer than a late answer takes to be stored, outages included. */
+export const SPARED_MS = 11_000
 /** A worker that was asked to freeze at a point and does not pass there in time is frozen where it is. */
 const PASSES_WITHIN_MS = 1_000
 
@@ -55,7 +57,7 @@ export class Fleet {
 
   add(role: Role, name: string): void {
     const nth = this.slots.filter((slot) => slot.role === role).length
-    const slot: Slot = { role, name, nth, turn: 0, child: null, ready: false, armed: null, frozen: 'no', left: false }
+    const slot: Slot = { role, name, nth, turn: 0, child: null, ready: false, armed: null, frozen: 'no', sparedUntilAt: 0, left: false }
     this.slots.push(slot)
     this.#start(slot, null)
   }
@@ -69,6 +71,7 @@ export class Fleet {
     slot.ready = false
     slot.armed = failpoint
     slot.frozen = 'no'
+    slot.sparedUntilAt = 0
     child.once('exit', (code, signal) => this.#gone(slot, child, code, signal))
     child.on('message', (message: FromChild) => this.#told(slot, child, guise, message))
   }
@@ -112,7 +115,7 @@ export class Fleet {
 
   /** Kills one process at this moment; those that are to die at a failpoint are left for one more turn. */
   killOne(): void {
-    const alive = this.slots.filter((slot) => slot.child !== null && slot.child.connected && slot.frozen === 'no')
+    const alive = this.slots.filter((slot) => slot.child !== null && slot.child.connected && slot.frozen === 'no' && slot.sparedUntilAt < Date.now())
     const victim = pick(this.#random, [...alive, ...alive.filter((slot) => slot.role === 'worker')] as [Slot, ...Slot[]]) as Slot | undefined
     if (victim === undefined) return
     if (victim.armed !== null && this.#random() < 0.5) return
@@ -131,7 +134,7 @@ export class Fleet {
     const child = victim?.child
     if (!victim || !child) return
     victim.frozen = 'soon'
-    const freezeAt = pick(this.#random, [null, ...FREEZE_POINTS])
+    const freezeAt = pick<FreezePoint | null>(this.#random, [null, 'answer.heard', ...FREEZE_POINTS])
     if (freezeAt !== null) child.send({ freezeAt } satisfies ToWorker)
     setTimeout(() => {
       if (victim.child === child && victim.frozen === 'soon') this.#frozen(victim, child, 'at random')
@@ -148,6 +151,8 @@ export class Fleet {
       if (slot.child !== child) return
       slot.frozen = 'no'
       this.wentOnAt.set(child.pid as number, Date.now())
+      // What it had heard, it must keep: it is given the time for it.
+      if (where === 'answer.heard') slot.sparedUntilAt = Date.now() + SPARED_MS
       this.freezes++
       this.freezesAt[where] = (this.freezesAt[where] ?? 0) + 1
     }, this.#guises.leaseMs * (1.2 + this.#random()))

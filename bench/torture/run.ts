@@ -13,7 +13,7 @@ import { seededBy } from '../seeded.ts'
 import { readAcknowledged } from './acknowledged.ts'
 import { type Audit, audit, tally } from './auditor.ts'
 import { Database } from './database.ts'
-import { Fleet } from './fleet.ts'
+import { Fleet, SPARED_MS } from './fleet.ts'
 import { fakeTimeLibrary, Guises } from './guises.ts'
 import { inflict } from './inflict.ts'
 import { readLedger } from './ledger.ts'
@@ -206,16 +206,13 @@ async function concluded(run: Run, orders: Orders, operator: Steward, fleet: Fle
   }
 }
 
-/** A process that was killed soon after it went on had no time to keep what it had heard. */
-const TIME_TO_KEEP_MS = 10_000
-
-/** What frozen workers had heard and lived long enough to keep. */
+/** What frozen workers had heard and lived long enough to keep: some die at a failpoint, or with the run. */
 function heardOf(path: string, fleet: Fleet): readonly Heard[] {
   if (!existsSync(path)) return []
   const heard = readFileSync(path, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Heard)
   return heard.filter(({ pid }) => {
     const wentOnAt = fleet.wentOnAt.get(pid)
-    return wentOnAt !== undefined && (fleet.diedAt.get(pid) ?? Date.now()) - wentOnAt > TIME_TO_KEEP_MS
+    return wentOnAt !== undefined && (fleet.diedAt.get(pid) ?? Date.now()) - wentOnAt > 0.9 * SPARED_MS
   })
 }
 
