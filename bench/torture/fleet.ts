@@ -65,7 +65,7 @@ export class Fleet {
   #start(slot: Slot, failpoint: string | null): void {
     if (this.#closing || slot.left) return
     const guise = this.#guises.of(slot.role, slot.nth, slot.turn)
-    const env = { ...process.env, ...guise.env, [ORDERS]: JSON.stringify(this.#orders), STEWARD_FAILPOINTS: failpoint ?? '' }
+    const env = { ...process.env, ...guise.env, NODE_COMPILE_CACHE: this.#orders.compiledPath, [ORDERS]: JSON.stringify(this.#orders), STEWARD_FAILPOINTS: failpoint ?? '' }
     const child = fork(guise.path(`${slot.role}.ts`), { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     slot.child = child
     slot.ready = false

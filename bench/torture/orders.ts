@@ -14,6 +14,8 @@ export type Orders = {
   readonly ledgerPath: string
   readonly acknowledgedPath: string
   readonly heardPath: string
+  /** Where processes leave what they compiled for those that come after them. */
+  readonly compiledPath: string
   readonly providerPort: number
   /** How long the calls are spread over. */
   readonly lengthMs: number

@@ -57,7 +57,7 @@ export async function torture(options: TortureOptions, progress: (line: string) 
   const numbers = PACES[options.pace]
   const folder = mkdtempSync(join(tmpdir(), 'steward-torture-'))
   const run: Run = { options, folder, beganAt: Date.now(), progress }
-  const paths = { ledgerPath: join(folder, 'ledger.ndjson'), acknowledgedPath: join(folder, 'acknowledged.ndjson'), heardPath: join(folder, 'heard.ndjson') }
+  const paths = { ledgerPath: join(folder, 'ledger.ndjson'), acknowledgedPath: join(folder, 'acknowledged.ndjson'), heardPath: join(folder, 'heard.ndjson'), compiledPath: join(folder, 'compiled') }
   const { answer, seed, pace, calls, rollbacks } = options
   const plan = { answer, seed, pace, calls, rollbacks, ...paths, providerPort: 0, lengthMs: Math.max(options.kills * numbers.killEveryMs * 0.8, calls * 5), startedAt: 0 }
   const database = options.store === 'postgres' ? await Database.start(folder, plan) : null
