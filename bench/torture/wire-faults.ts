@@ -59,6 +59,7 @@ export class WireFaults {
     client.on('data', (bytes: Buffer) => this.#sent(pair, bytes))
     server.on('data', (bytes: Buffer) => {
       if (!pair.losesAnswer) return void client.write(bytes)
+      pair.losesAnswer = false
       this.#happened('answer lost')
       end(pair)
     })
@@ -66,6 +67,9 @@ export class WireFaults {
       side.on('error', () => undefined)
       side.once('close', () => {
         this.#pairs.delete(pair)
+        // Whoever asked died first, or the server did: another answer is lost instead.
+        if (pair.losesAnswer) this.#next.push({ fault: 'answer lost', forMs: 0 })
+        pair.losesAnswer = false
         end(pair)
       })
       if (this.#holding) side.pause()
