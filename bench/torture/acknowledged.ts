@@ -2,7 +2,9 @@
 import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 
 export type Acknowledged =
-  | { readonly key: string; readonly id: string; readonly how: 'submit' | 'perform' }
+  | { readonly key: string; readonly id: string; readonly how: 'submit' | 'perform' | 'transaction' }
+  /** It was submitted inside a transaction that was rolled back: it must never have been. */
+  | { readonly key: string; readonly undone: true }
   /** Something that must not be, seen by the submitter itself. */
   | { readonly key: string; readonly wrong: string }
 

@@ -1,5 +1,6 @@
 import type { CallView, Entry } from 'steward'
 import { describe, expect, it } from 'vitest'
+import type { Order } from './application.ts'
 import { audit, type Evidence } from './auditor.ts'
 import type { LedgerEntry } from './ledger.ts'
 
@@ -24,6 +25,9 @@ function evidence(over: Partial<Evidence> = {}): Evidence {
     records: [call('a'), call('b')],
     ledger: [arrived('a'), effect('a'), arrived('b'), effect('b')],
     acknowledged: [{ key: 'a', id: 'c_a', how: 'submit' }, { key: 'b', id: 'c_b', how: 'perform' }],
+    wayOf: () => 'submit',
+    orders: null,
+    heard: [],
     ...over,
   }
 }
@@ -97,5 +101,48 @@ describe('the auditor', () => {
 
   it('passes on what a submitter saw itself', () => {
     expect(kinds(audit(evidence({ acknowledged: [...evidence().acknowledged, { key: 'a', wrong: 'another input was accepted' }] })))).toEqual(['submit a'])
+  })
+
+  it('finds an attempt that was closed after it had lapsed, and leaves a late answer alone', () => {
+    const [submitted, begun] = call('a').story as readonly [Entry, Entry]
+    const lapsed: Entry = { at: 5, what: 'lapsed', attempt: 1, worker: 'w1', why: 'frozen', to: 'waiting' }
+    const closed: Entry = { at: 9, what: 'closed', attempt: 1, verdict: 'applied', to: 'succeeded', effect: 'happened' }
+    const late: Entry = { at: 9, what: 'late', attempt: 1, verdict: 'applied', worker: 'w1', to: 'succeeded', effect: 'happened' }
+    const found = audit(evidence({ records: [call('a', { story: [submitted, begun, lapsed, closed] }), call('b', { story: [submitted, begun, lapsed, late] })] }))
+    expect(kinds(found)).toEqual(['zombie a'])
+    expect(found.lateAnswersKept).toBe(1)
+  })
+
+  it('finds an answer that a frozen worker had heard and that nobody kept', () => {
+    const forgetful = call('b', { story: call('b').story.slice(0, 2) })
+    const found = audit(evidence({ records: [call('a'), forgetful], heard: [{ key: 'a', attempt: 1, pid: 7 }, { key: 'b', attempt: 1, pid: 7 }] }))
+    expect(kinds(found)).toEqual(['zombie b'])
+    expect(found.heardBeforeFreeze).toBe(2)
+  })
+
+  describe('of transactions', () => {
+    const order = (key: string, over: Partial<Order> = {}): Order => ({ key, callId: `c_${key}`, settled: 'succeeded', ...over })
+    const inside = (over: Partial<Evidence>): ReturnType<typeof audit> => audit(evidence({ orders: [order('a'), order('b')], wayOf: () => 'transaction', ...over }))
+
+    it('finds nothing where each order has its call, and says how many were rolled back', () => {
+      const found = inside({ acknowledged: [{ key: 'z', undone: true }], wayOf: (key) => (key === 'z' ? 'rolled back' : 'transaction') })
+      expect(found.violations).toEqual([])
+      expect(found).toMatchObject({ committedSubmits: 2, rolledBackSubmits: 1 })
+    })
+
+    it('finds an order without its call, with another one, and a call without its order', () => {
+      expect(kinds(inside({ orders: [order('a'), order('b', { callId: 'c_other' }), order('y')] }))).toEqual(['transaction b', 'transaction y'])
+      expect(kinds(inside({ orders: [order('a')] }))).toEqual(['transaction b'])
+    })
+
+    it('finds an order that was told another end than its call has, or none', () => {
+      expect(kinds(inside({ orders: [order('a', { settled: 'rejected' }), order('b', { settled: null })] }))).toEqual(['transaction a', 'transaction b'])
+    })
+
+    it('finds a call, an order and an effect of a transaction that was rolled back', () => {
+      const wayOf: Evidence['wayOf'] = (key) => (key === 'b' ? 'rolled back' : 'transaction')
+      expect(kinds(inside({ orders: [order('a')], wayOf }))).toEqual(['transaction b', 'transaction b'])
+      expect(kinds(inside({ orders: [order('a'), order('b')], wayOf, records: [call('a')], acknowledged: [], ledger: [] })).filter((one) => one.startsWith('transaction'))).toEqual(['transaction b'])
+    })
   })
 })

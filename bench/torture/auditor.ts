@@ -4,18 +4,27 @@
  */
 import type { CallView } from 'steward'
 import type { Acknowledged } from './acknowledged.ts'
+import type { Order } from './application.ts'
 import type { LedgerEntry } from './ledger.ts'
 import type { Answer } from './numbers.ts'
+import type { Heard } from './points.ts'
+import type { Way } from './ways.ts'
 
 export type Evidence = {
   readonly answer: Answer
   readonly ledger: readonly LedgerEntry[]
   readonly records: readonly CallView[]
   readonly acknowledged: readonly Acknowledged[]
+  /** How each key was meant to enter. */
+  readonly wayOf: (key: string) => Way
+  /** The application's own rows; `null` where it has none. */
+  readonly orders: readonly Order[] | null
+  /** Answers that were heard by workers which then froze, and lived long enough afterwards. */
+  readonly heard: readonly Heard[]
 }
 
 export type Violation = {
-  readonly kind: 'effect twice' | 'lost' | 'in doubt' | 'record differs from ledger' | 'sent without a record' | 'submit'
+  readonly kind: 'effect twice' | 'lost' | 'in doubt' | 'record differs from ledger' | 'sent without a record' | 'submit' | 'transaction' | 'zombie'
   readonly key: string
   readonly detail: string
 }
@@ -34,6 +43,13 @@ export type Audit = {
   readonly inDoubt: number
   readonly recordDiffersFromLedger: number
   readonly gaps: readonly Gap[]
+  /** Answers of fenced workers that came after their attempts had lapsed, kept as facts. */
+  readonly lateAnswersKept: number
+  /** Of those that workers had in their hands when they froze. */
+  readonly heardBeforeFreeze: number
+  /** Transactions with a submit in them that were rolled back, and those that were committed. */
+  readonly rolledBackSubmits: number
+  readonly committedSubmits: number
   readonly violations: readonly Violation[]
   /** Calls by state. */
   readonly states: Readonly<Record<string, number>>
@@ -60,7 +76,8 @@ export function audit(evidence: Evidence): Audit {
     const call = record.get(line.key)
     if (call && call.id !== line.id) violations.push({ kind: 'lost', key: line.key, detail: `acknowledged as ${line.id}, recorded as ${call.id}` })
   }
-  violations.push(...unrecorded(ledger, record))
+  violations.push(...unrecorded(ledger, record), ...records.flatMap(overruled), ...forgotten(evidence.heard, record))
+  if (evidence.orders !== null) violations.push(...apart(evidence.orders, record, ledger, evidence.wayOf))
   const count = (kind: Violation['kind']): number => violations.filter((one) => one.kind === kind).length
   return {
     ...counts,
@@ -68,6 +85,10 @@ export function audit(evidence: Evidence): Audit {
     inDoubt: records.filter((call) => call.state === 'in_doubt').length,
     recordDiffersFromLedger: count('record differs from ledger'),
     gaps: gapsOf(ledger, record),
+    lateAnswersKept: records.reduce((sum, call) => sum + call.story.filter((entry) => entry.what === 'late').length, 0),
+    heardBeforeFreeze: evidence.heard.length,
+    rolledBackSubmits: acknowledged.filter((line) => 'undone' in line).length,
+    committedSubmits: evidence.orders?.length ?? 0,
     violations,
     states: tally(records.map((call) => call.state)),
   }
@@ -133,6 +154,45 @@ function unrecorded(ledger: readonly LedgerEntry[], record: ReadonlyMap<string, 
     const told = call.story.some((one) => (one.what === 'begun' && one.attempt === entry.attempt) || one.what === 'folded')
     return told ? [] : [{ kind: 'sent without a record' as const, key: entry.key, detail: `attempt ${entry.attempt} arrived, and its story has no such attempt` }]
   })
+}
+
+/** A worker that lost its lease changes nothing: what lapsed is not closed under that lease any more, its answer is a fact. */
+function overruled(call: CallView): readonly Violation[] {
+  const lapsed = new Set<number>()
+  return call.story.flatMap((entry) => {
+    if (entry.what === 'lapsed') lapsed.add(entry.attempt)
+    if (entry.what !== 'closed' || !lapsed.has(entry.attempt)) return []
+    return [{ kind: 'zombie' as const, key: call.key, detail: `attempt ${entry.attempt} was closed (${entry.verdict}) after it had lapsed` }]
+  })
+}
+
+/** What a frozen worker had heard is on record, as an answer or as a late one. */
+function forgotten(heard: readonly Heard[], record: ReadonlyMap<string, CallView>): readonly Violation[] {
+  return heard.flatMap(({ key, attempt, pid }) => {
+    const story = record.get(key)?.story ?? []
+    const kept = story.some((entry) => (entry.what === 'folded') || ((entry.what === 'closed' || entry.what === 'late') && entry.attempt === attempt && entry.verdict === 'applied'))
+    return kept ? [] : [{ kind: 'zombie' as const, key, detail: `process ${pid} had heard the answer of attempt ${attempt} when it froze, and it is not on record` }]
+  })
+}
+
+/** The application's orders and the calls: one exists exactly when the other does, and both say the same of its end. */
+function apart(orders: readonly Order[], record: ReadonlyMap<string, CallView>, ledger: readonly LedgerEntry[], wayOf: Evidence['wayOf']): readonly Violation[] {
+  const wrong = (key: string, detail: string): Violation => ({ kind: 'transaction', key, detail })
+  const ordered = new Set(orders.map((order) => order.key))
+  const ofOrders = orders.flatMap((order) => {
+    const call = record.get(order.key)
+    if (wayOf(order.key) !== 'transaction') return [wrong(order.key, 'its order was made in a transaction that was rolled back')]
+    if (call?.id !== order.callId) return [wrong(order.key, `its order names call ${order.callId}, and there is ${call ? call.id : 'none'}`)]
+    const told = ENDS.has(call.state) ? call.state : null
+    return order.settled === told ? [] : [wrong(order.key, `its call is ${call.state}, and its order was told ${order.settled ?? 'nothing'}`)]
+  })
+  const ofCalls = [...record.keys()].flatMap((key) => {
+    const way = wayOf(key)
+    if (way === 'rolled back') return [wrong(key, 'its transaction was rolled back every time, and there is a call')]
+    return way === 'transaction' && !ordered.has(key) ? [wrong(key, 'there is a call, and the order beside it is not')] : []
+  })
+  const effects = ledger.filter((entry) => entry.what === 'effect' && wayOf(entry.key) === 'rolled back')
+  return [...ofOrders, ...ofCalls, ...effects.map((entry) => wrong('key' in entry ? entry.key : '', 'its transaction was rolled back every time, and there is an effect'))]
 }
 
 function gapsOf(ledger: readonly LedgerEntry[], record: ReadonlyMap<string, CallView>): readonly Gap[] {

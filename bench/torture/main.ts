@@ -11,7 +11,7 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
-  console.log(`torture: ${options.calls} calls under ${options.answer}, ${options.kills} kills, ${options.freezes} freezes, seed ${options.seed}`)
+  console.log(`torture: ${options.calls} calls on ${options.store} under ${options.answer}, ${options.kills} kills, ${options.freezes} freezes, ${options.crashes} crashes, seed ${options.seed}`)
   const result = await torture(options, (line) => console.log(line))
   console.log(textOf(options, result))
   if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(jsonOf(options, result), null, 2)}\n`)

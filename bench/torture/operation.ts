@@ -1,18 +1,46 @@
-/** The operation under torture, with each of the four answers. */
-import { defineOperation, type IdempotencyAnswer, type LookupContext, type LookupResult, natural, none, type Operation, providerKey, reconcile, referenced } from 'steward'
+/** The operations under torture, with each of the four answers. */
+import { defineOperation, type IdempotencyAnswer, type LookupContext, type LookupResult, natural, none, type Operation, type OperationDefinition, providerKey, reconcile, referenced } from 'steward'
 import * as z from 'zod'
+import { SETTLE } from './application.ts'
 import type { Answer, Numbers } from './numbers.ts'
 import { CARRIERS } from './wire.ts'
 
 export type Input = { readonly key: string; readonly amount: number }
 export type Result = { readonly reference: string }
 
-export const OPERATION = 'torture-effect'
+export type TortureOperation = Operation<Input, Input, Result>
 
-export function tortureOperation(answer: Answer, port: number, numbers: Numbers): Operation<Input, Input, Result> {
+export type TortureOperations = {
+  /** Tells the application nothing: its ends are recorded many at a time. */
+  readonly effect: TortureOperation
+  /** Of the application's orders: each is told of its end in the transaction that records it. */
+  readonly order: TortureOperation
+}
+
+export type TortureOptionsOfOperation = {
+  readonly answer: Answer
+  readonly port: number
+  readonly numbers: Numbers
+  /** Told when an answer was heard, before anybody else knows of it. */
+  readonly answered?: (key: string, attempt: number) => void
+}
+
+export function tortureOperations(options: TortureOptionsOfOperation): TortureOperations {
+  const definition = definitionOf(options)
+  return {
+    effect: defineOperation<Input, Input, Result>(definition),
+    order: defineOperation<Input, Input, Result>({
+      ...definition,
+      name: 'torture-order',
+      onSettled: async (outcome, { tx, call }) => void (await tx?.run(SETTLE, call.key, outcome.state)),
+    }),
+  }
+}
+
+function definitionOf({ answer, port, numbers, answered }: TortureOptionsOfOperation): OperationDefinition<Input, Input, Result> {
   const url = `http://127.0.0.1:${port}/effects`
-  return defineOperation<Input, Input, Result>({
-    name: OPERATION,
+  return {
+    name: 'torture-effect',
     provider: 'torturer',
     input: z.object({ key: z.string(), amount: z.int() }),
     idempotency: answerOf(answer, url, numbers),
@@ -26,9 +54,10 @@ export function tortureOperation(answer: Answer, port: number, numbers: Numbers)
       const reply = await carry({ method: answer === 'natural' ? 'PUT' : 'POST', url, headers, body: JSON.stringify(input), signal }, fetch)
       if (reply.status !== 200) throw Object.assign(new Error(`the provider answered ${reply.status}`), { status: reply.status, headers: reply.headers })
       const { reference } = JSON.parse(reply.text) as Result
+      answered?.(call.key, call.attempt)
       return referenced({ reference }, reference)
     },
-  })
+  }
 }
 
 function answerOf(answer: Answer, url: string, numbers: Numbers): IdempotencyAnswer<Input, Result> {

@@ -1,15 +1,21 @@
 /** What the parent tells each of its processes, and how a process learns it. */
 import process from 'node:process'
 import { type Answer, type Numbers, type Pace, PACES } from './numbers.ts'
+import type { Place } from './place.ts'
 
 export type Orders = {
   readonly answer: Answer
   readonly seed: number
   readonly pace: Pace
   readonly calls: number
-  readonly dbPath: string
+  readonly place: Place
+  /** Percent of the keys whose transaction is rolled back, of those that are submitted inside one. */
+  readonly rollbacks: number
   readonly ledgerPath: string
   readonly acknowledgedPath: string
+  readonly heardPath: string
+  /** Where processes leave what they compiled for those that come after them. */
+  readonly compiledPath: string
   readonly providerPort: number
   /** How long the calls are spread over. */
   readonly lengthMs: number

@@ -6,7 +6,7 @@
  * every 50 ms, whatever happens meanwhile. Where a pooler stands in between, or the pool is small, nobody listens.
  */
 import { later } from './clock.ts'
-import { type Connections, type PgClient, statement } from './pool.ts'
+import { type Connections, statement } from './pool.ts'
 
 const CHANNEL = 'steward'
 /** Between two NOTIFY of a process, and between two hints to its listeners. */
@@ -44,7 +44,8 @@ export class Hints {
   readonly #listeners = new Set<() => void>()
   readonly #tell: { ask(): void; stop(): void }
   readonly #hear: { ask(): void; stop(): void }
-  #client: PgClient | null = null
+  /** Ends the listening connection. */
+  #end: (() => void) | null = null
   #stopTimer: (() => void) | null = null
   #closed = false
   #telling: Promise<unknown> = Promise.resolve()
@@ -71,9 +72,9 @@ export class Hints {
 
   async listen(): Promise<void> {
     try {
-      const client = await this.#connections.listen(CHANNEL, (payload) => this.#heard(payload), () => this.#broken())
-      if (this.#closed) client.release(true)
-      else this.#client = client
+      const end = await this.#connections.listen(CHANNEL, (payload) => this.#heard(payload), () => this.#broken())
+      if (this.#closed) end()
+      else this.#end = end
     } catch {
       this.#broken()
     }
@@ -85,7 +86,7 @@ export class Hints {
   }
 
   #broken(): void {
-    this.#client = null
+    this.#end = null
     if (this.#closed) return
     this.#stopTimer = later(AGAIN_MS, () => {
       // Whatever was told meanwhile was missed.
@@ -99,9 +100,8 @@ export class Hints {
     this.#tell.stop()
     this.#hear.stop()
     this.#listeners.clear()
-    // Ended, not given back: the pool's next user would go on listening.
-    this.#client?.release(true)
-    this.#client = null
+    this.#end?.()
+    this.#end = null
     await this.#telling
   }
 }

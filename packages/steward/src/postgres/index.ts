@@ -10,6 +10,7 @@ import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
 import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
+import type { Failpoints } from '../ports/system.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
 import { StoreClock } from '../store-sql/store-clock.ts'
@@ -18,13 +19,14 @@ import { Around } from './around.ts'
 import { Batches } from './batches.ts'
 import { DatabaseClock, machineTicks } from './clock.ts'
 import { controlRows } from './control-rows.ts'
+import { environmentsFailpoints, passing, pointsOfWrites } from './failpoints.ts'
 import { Hints } from './hints.ts'
 import { Incarnation, tellIncarnation, type Told } from './incarnation.ts'
 import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
 import { Outbox } from './outbox.ts'
-import { Connections, type PgPool, statement } from './pool.ts'
+import { Connections, type PgClient, type PgPool, statement } from './pool.ts'
 import { questions } from './questions.ts'
 import { migrateSchema, type OpeningOptions, openSchema, quoted } from './schema.ts'
 import { Settling } from './settling.ts'
@@ -55,6 +57,8 @@ export type PostgresOptions = {
   readonly lockMs?: number
   /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
   readonly settleMs?: number
+  /** Tests only: told of named points around commits. Default: those of STEWARD_FAILPOINTS, at which the process ends itself. See ports/failpoints.ts. */
+  readonly failpoints?: Failpoints
   /** Tests only: the time of the store, instead of the database's. */
   readonly clock?: () => number
   /** Milliseconds since some start, by which time goes on between two readings of the database's. Default: the machine's; beside a `clock` none (time stands still). */
@@ -122,9 +126,12 @@ class PostgresStore implements Store {
   readonly #options: PostgresOptions
   readonly #schema: string
   readonly #ticks: () => number
+  readonly #failpoints: Failpoints | null
   readonly #database: DatabaseClock
   readonly #clock: StoreClock
   readonly #onPoolError = (): void => undefined
+  /** A pool stops listening a moment before whoever asked for the connection can: an error in between would end the process. */
+  readonly #onPoolConnect = (client: PgClient): void => void client.on('error', this.#onPoolError)
   #opened: Opened | null = null
   #marked = 0
 
@@ -133,6 +140,7 @@ class PostgresStore implements Store {
     this.#schema = options.schema ?? 'steward'
     this.name = `postgres schema "${this.#schema}"`
     this.#ticks = options.ticks ?? machineTicks
+    this.#failpoints = options.failpoints ?? environmentsFailpoints()
     this.#database = new DatabaseClock(this.#ticks)
     this.#clock = new StoreClock(options.clock ?? (() => this.#database.now()), options.ticks ?? (options.clock ? () => 0 : this.#ticks), "the database's")
   }
@@ -152,7 +160,7 @@ class PostgresStore implements Store {
       this.#clock.reach(mark)
       this.#marked = mark
       const hints = new Hints(connections, this.#schema, id)
-      const opened = parts(pool, around, hints, id, this.#options, told, mark, () => this.now())
+      const opened = parts(pool, around, hints, id, this.#options, told, mark, () => this.now(), this.#failpoints)
       await opened.incarnation.judgeRecord()
       around.judge = (answer) => opened.incarnation.judgeAnswer(answer)
       this.#opened = opened
@@ -177,6 +185,7 @@ class PostgresStore implements Store {
     const one = pool ?? (await ownPool(connectionString as string, connections + 2))
     // Without a listener, an idle connection that breaks ends the process.
     one.on('error', this.#onPoolError)
+    one.on('connect', this.#onPoolConnect)
     return one
   }
 
@@ -208,7 +217,7 @@ class PostgresStore implements Store {
 
   async #letGo(pool: PgPool): Promise<void> {
     if (this.#options.pool === undefined) await pool.end()
-    else pool.removeListener?.('error', this.#onPoolError)
+    else for (const [event, listener] of [['error', this.#onPoolError], ['connect', this.#onPoolConnect]] as const) pool.removeListener?.(event, listener)
   }
 
   now(): number {
@@ -250,13 +259,14 @@ class PostgresStore implements Store {
   }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
-    const settled = await this.#marking(settling.writeSettling(write, inTx))
+    const settled = await this.#marking(passing(this.#failpoints, () => pointsOfWrites([write]), () => settling.writeSettling(write, inTx)))
     hints.committed()
     return settled
   }
 
   async claim(query: ClaimQuery): Promise<readonly Call[]> {
-    return await this.#open().lanes.claim(query)
+    const { lanes } = this.#open()
+    return await passing(this.#failpoints, () => ['claim'], () => lanes.claim(query))
   }
   async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
     const { workers, hints } = this.#open()
@@ -351,14 +361,14 @@ const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name
 const markText = (s: string) => statement(`WITH found AS (SELECT value::bigint AS at FROM ${s}steward_meta WHERE name = $1), moved AS (UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint RETURNING value::bigint AS at)
   SELECT f.at AS found, coalesce((SELECT at FROM moved), f.at) AS mark FROM found AS f`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number, now: () => number): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number, now: () => number, failpoints: Failpoints | null): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
   return {
     pool, around, hints, controls,
-    writes: new Batches((batch) => writes.write(batch)),
-    inserts: new Batches((batch) => inserts.insert(batch)),
+    writes: new Batches((batch) => passing(failpoints, () => pointsOfWrites(batch), () => writes.write(batch))),
+    inserts: new Batches((batch) => passing(failpoints, () => ['submit'], () => inserts.insert(batch))),
     settling: new Settling(around, writes, settleMs),
     outbox: new Outbox(around, inserts, opening),
     lanes: laneRows(around),

@@ -14,8 +14,10 @@ import { refusalOf } from './refusals.ts'
 export interface PgPool {
   connect(): Promise<PgClient>
   end(): Promise<void>
-  on(event: 'error', listener: (error: Error) => void): unknown
-  removeListener?(event: 'error', listener: (error: Error) => void): unknown
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what pg itself says of its events
+  on(event: 'error' | 'connect', listener: (about: any) => void): unknown
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what pg itself says of its events
+  removeListener?(event: 'error' | 'connect', listener: (about: any) => void): unknown
   readonly options?: { readonly max?: number | undefined }
 }
 
@@ -78,6 +80,8 @@ export type ConnectionsOptions = {
   readonly statementMs: number
 }
 
+/** Between two statements of a transaction; more than an event loop stands still that is well. */
+const STILL_MS = 5_000
 /** Repeats of a transaction that the server undid for the sake of another one. */
 const TRIES = 5
 
@@ -87,9 +91,12 @@ export class Connections {
   /** Whether a connection reaches one and the same session: then statements can be prepared on it. */
   readonly #direct = new WeakMap<PgClient, boolean>()
   #underWay = 0
+  /** A process that stands still in the middle of a transaction keeps others from its rows and from the controls: the server ends it. */
+  readonly #begin: Statement
 
   constructor(options: ConnectionsOptions) {
     this.#o = options
+    this.#begin = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${Math.min(STILL_MS, options.statementMs)}`, name: '' }
   }
 
   /** One statement, which is one transaction. */
@@ -108,7 +115,7 @@ export class Connections {
   }
 
   async #inTransaction<Value>(client: PgClient, prepare: boolean, work: (session: Session) => Promise<Value>): Promise<Value> {
-    await this.#query(client, BEGIN, [], false)
+    await this.#query(client, this.#begin, [], false)
     let value: Value
     try {
       value = await work(this.session(client, prepare))
@@ -161,27 +168,29 @@ export class Connections {
     return this.#with((client) => this.#isDirect(client), false)
   }
 
-  /** A connection that stays out: whoever asked for it ends it. @param onBroken it is of no use any more, and was given back. */
-  async listen(channel: string, onPayload: (payload: string) => void, onBroken: () => void): Promise<PgClient> {
+  /** A connection that stays out. @param onBroken it is of no use any more, and was ended. @returns the way to end it. */
+  async listen(channel: string, onPayload: (payload: string) => void, onBroken: () => void): Promise<() => void> {
     const client = await this.#o.pool.connect()
     // A process that has nothing else to do may end.
     client.unref?.()
-    let broken = false
-    client.on('error', (error: Error) => {
-      if (broken) return
-      broken = true
-      client.release(error)
-      onBroken()
-    })
+    let ended = false
+    // Once: it may break while it is being ended, and the pool takes nothing back twice.
+    const end = (why: Error | true): boolean => {
+      if (ended) return false
+      ended = true
+      // Never given back: the pool's next user would go on listening.
+      client.release(why)
+      return true
+    }
+    client.on('error', (error: Error) => { if (end(error)) onBroken() })
     client.on('notification', (message: { readonly payload?: string | undefined }) => onPayload(message.payload ?? ''))
     try {
       await this.#query(client, { text: `LISTEN ${channel}`, name: '' }, [], false)
     } catch (error) {
-      if (!broken) client.release(true)
-      broken = true
+      end(true)
       throw error
     }
-    return client
+    return () => void end(true)
   }
 
   async #with<Value>(work: (client: PgClient, prepare: boolean) => Promise<Value>, changes: boolean): Promise<Value> {
@@ -252,7 +261,6 @@ export class Connections {
   }
 }
 
-const BEGIN: Statement = { text: 'BEGIN ISOLATION LEVEL READ COMMITTED', name: '' }
 const COMMIT: Statement = { text: 'COMMIT', name: '' }
 const ROLLBACK: Statement = { text: 'ROLLBACK', name: '' }
 

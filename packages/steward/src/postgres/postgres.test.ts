@@ -1,5 +1,6 @@
 /** What the conformance suite cannot ask: connections that break, transactions that overlap, and what rows cost. */
-import type pg from 'pg'
+import { type AddressInfo, createServer } from 'node:net'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
 import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, put, running, START, World, write } from '../testing/conformance/world.ts'
@@ -142,6 +143,36 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   })
 
   describe('a begin and a pause', () => {
+    it('goes on when whoever sets a pause stands still in the middle of it', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const lease = await enlist(store, 'w1')
+      const one = call()
+      await put(store, one)
+      await claimOf(store, lease)
+      let goOn: () => void = () => undefined
+      const still = new Promise<void>((resolve) => { goOn = resolve })
+      let locked: () => void = () => undefined
+      const hasLocked = new Promise<void>((resolve) => { locked = resolve })
+      const frozen = await open({
+        schema, statementMs: 500,
+        pool: meddling(async (text, run) => {
+          const result = await run()
+          if (!text.startsWith('LOCK')) return result
+          locked()
+          await still
+          return result
+        }),
+      })
+      const pause = frozen.control({ set: { kind: 'provider', name: 'p', mode: 'pause', untilAt: null, by: 'ana', why: 'x', at: START } }, [])
+      const refused = expect(pause).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+      await hasLocked
+      expect(await write(store, begun(one, lease, { controlsRev: 0 }))).toEqual({ ok: true })
+      goOn()
+      await refused
+      expect((await store.controls()).all).toEqual([])
+    })
+
     it('never commits a begin after a pause that it has not seen, also when the begin was under way first', async () => {
       const schema = place()
       const store = await open({ schema })
@@ -300,7 +331,49 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     })
   })
 
+  describe('failpoints', () => {
+    it('are passed before each commit, and after it when it was stored', async () => {
+      const passed: string[] = []
+      const down = { now: false }
+      const breaking = meddling((_text, run) => (down.now ? Promise.reject(new Error('the wire is gone')) : run()))
+      const store = await open({ schema: place(), pool: breaking, failpoints: { hit: (name) => void passed.push(name) } })
+      const lease = await enlist(store, 'w')
+      await put(store, call())
+      const [claimed] = await claimOf(store, lease)
+      if (claimed === undefined) throw new Error('nothing was claimed')
+      const begin = begun(claimed, lease)
+      await write(store, begin)
+      await write(store, ended(begin.call))
+      expect(passed).toEqual(['submit', 'claim', 'begin', 'finish'].flatMap((point) => [`${point}.before-commit`, `${point}.after-commit`]))
+      down.now = true
+      await expect(put(store, call())).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+      expect(passed.slice(8)).toEqual(['submit.before-commit'])
+    })
+  })
+
   describe('connections', () => {
+    it('do not end the process when a server says in one breath that it is ready and that it stops', async () => {
+      // As a server does that crashes while somebody connects, and whose words arrive together.
+      const message = (type: string, body: Buffer): Buffer => {
+        const head = Buffer.alloc(5)
+        head.write(type)
+        head.writeInt32BE(body.length + 4, 1)
+        return Buffer.concat([head, body])
+      }
+      const letIn = [message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))]
+      const stops = message('E', Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0'))
+      const stopping = createServer((socket) => {
+        socket.on('error', () => undefined)
+        socket.once('data', () => socket.end(Buffer.concat([...letIn, stops])))
+      })
+      await new Promise<void>((resolve) => void stopping.listen(0, '127.0.0.1', resolve))
+      const connectionString = `postgres://steward@127.0.0.1:${(stopping.address() as AddressInfo).port}/postgres`
+      for (const own of [{ connectionString }, { pool: new pg.Pool({ connectionString }) }]) {
+        await expect(postgres(own).open({ namespace: 'default', notice: () => undefined })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE' })
+      }
+      stopping.close()
+    })
+
     it('uses no more of the pool than it was told, and keeps none', async () => {
       const schema = place()
       let [out, most] = [0, 0]
@@ -490,6 +563,17 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       const again = heard()
       await put(teller, call())
       await again
+    })
+
+    it('end quietly when the listening connection breaks while it is being closed', async () => {
+      const own = server.pool(8)
+      const clients = new Set<pg.PoolClient>()
+      own.on('acquire', (client) => clients.add(client))
+      const store = await open({ schema: place(), pool: own, listen: true })
+      await store.close()
+      opened.pop()
+      expect(clients.size).toBeGreaterThan(0)
+      for (const client of clients) expect(client.emit('error', new Error('terminating connection due to administrator command'))).toBe(true)
     })
 
     it('hold no connection of a small pool', async () => {
