@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
@@ -24,6 +24,7 @@ import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
 import { Outbox } from './outbox.ts'
 import { Connections, type PgPool, statement } from './pool.ts'
+import { pulses } from './pulse.ts'
 import { questions } from './questions.ts'
 import { migrateSchema, type OpeningOptions, openSchema, quoted } from './schema.ts'
 import { Settling } from './settling.ts'
@@ -109,6 +110,7 @@ type Opened = {
   readonly outbox: Outbox
   readonly lanes: ReturnType<typeof laneRows>
   readonly workers: ReturnType<typeof workerRows>
+  readonly pulse: ReturnType<typeof pulses>
   readonly questions: ReturnType<typeof questions>
   readonly keeping: ReturnType<typeof keeping>
   readonly controls: ReturnType<typeof controlRows>
@@ -117,6 +119,7 @@ type Opened = {
 
 class PostgresStore implements Store {
   readonly name: string
+  readonly pulseMs = 1_000
   readonly #options: PostgresOptions
   readonly #schema: string
   readonly #ticks: () => number
@@ -261,12 +264,12 @@ class PostgresStore implements Store {
   async enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void> {
     await this.#open().workers.enlist(row)
   }
-  async beat(lease: Lease, leaseUntilAt: number): Promise<Beat> {
-    return await this.#marking(this.#open().workers.beat(lease, this.now(), leaseUntilAt))
+  async pulse(query: PulseQuery): Promise<Pulse> {
+    return await this.#open().pulse(query)
   }
   async leave(lease: Lease): Promise<void> {
     const { workers, hints } = this.#open()
-    await workers.leave(lease)
+    await workers.leave(lease, this.now())
     hints.committed()
   }
   async workers(): Promise<readonly WorkerRow[]> {
@@ -354,6 +357,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     outbox: new Outbox(around, inserts, opening),
     lanes: laneRows(around),
     workers: workerRows(around),
+    pulse: pulses(around),
     questions: questions(around),
     keeping: keeping(around),
     alerts: alertRows(around),

@@ -15,7 +15,7 @@ import { numberColumn, textColumn } from './columns.ts'
 import { statement } from './pool.ts'
 
 /** Priorities that wait in each of the lanes given as $1 and $2. */
-function ranges(s: string): string {
+export function ranges(s: string): string {
   const next = (after: string): string => `(SELECT o.priority FROM ${s}steward_open AS o WHERE o.operation = l.operation AND o.version = l.version AND o.worker IS NULL AND o.due_at IS NOT NULL ${after} ORDER BY o.priority LIMIT 1)`
   return `RECURSIVE seek AS (
       SELECT l.operation, l.version, ${next('')} AS priority FROM unnest($1::text[], $2::int[]) AS l(operation, version)
@@ -24,6 +24,9 @@ function ranges(s: string): string {
 }
 
 const IN_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL'
+
+/** With `ranges`: the earliest due time in them. */
+export const nextDueAt = (s: string): string => `SELECT min((SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)) AS due_at FROM range AS r`
 
 function texts(s: string) {
   const due = `${IN_RANGE} AND o.due_at <= $3 AND (o.grp IS NULL OR o.grp <> ALL ($5::text[]))`
@@ -36,8 +39,7 @@ function texts(s: string) {
       picked AS MATERIALIZED (SELECT c.id FROM share AS r CROSS JOIN LATERAL (SELECT o.id FROM ${s}steward_open AS o WHERE ${due} ORDER BY o.due_at, o.id LIMIT r.n FOR UPDATE SKIP LOCKED) AS c),
       claimed AS (UPDATE ${s}steward_open AS o SET worker = $6, epoch = $7 WHERE o.id = ANY (ARRAY (SELECT id FROM picked)) AND ${alive(s, '$6', '$7::bigint')} RETURNING o.priority, o.due_at, o.id, o.body, o.input)
       SELECT body, input FROM claimed ORDER BY priority, due_at, id`),
-    nextDueAt: statement(`WITH ${ranges(s)}
-      SELECT min((SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)) AS due_at FROM range AS r`),
+    nextDueAt: statement(`WITH ${ranges(s)} ${nextDueAt(s)}`),
   }
 }
 
@@ -59,7 +61,7 @@ export function laneRows(around: Around) {
   }
 }
 
-function laneColumns(lanes: readonly Lane[]): [string, string] {
+export function laneColumns(lanes: readonly Lane[]): [string, string] {
   const flat = lanes.flatMap((lane) => lane.versions.map((version) => ({ operation: lane.operation, version })))
   return [textColumn(flat.map((lane) => lane.operation)), numberColumn(flat.map((lane) => lane.version))]
 }
