@@ -259,7 +259,10 @@ export interface Store {
    */
   writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }>
 
-  /** Leases due calls in `waiting`, `checking` or `accepted` to the worker, by priority, then due time. */
+  /**
+   * Leases due calls in `waiting`, `checking` or `accepted` to the worker, by priority, then due time. What becomes due behind calls that
+   * were claimed before (given back, or stored late) may be overlooked for a moment, and is found by a later claim.
+   */
   claim(query: ClaimQuery): Promise<readonly Call[]>
   /** Gives claimed, certainly unsent calls back. Ignores those that are not the worker's any more. */
   giveBack(lease: Lease, ids: readonly string[]): Promise<void>

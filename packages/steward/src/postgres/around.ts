@@ -23,6 +23,8 @@ export class Around {
   readonly s: string
   readonly namespace: string
   readonly name: string
+  /** Milliseconds that only ever grow. */
+  readonly ticks: () => number
   readonly #o: AroundOptions
   readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude', Statement>>
 
@@ -33,6 +35,7 @@ export class Around {
     this.s = s
     this.namespace = options.namespace
     this.name = options.name
+    this.ticks = options.ticks
     this.#sql = {
       open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
       ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),
@@ -48,10 +51,10 @@ export class Around {
 
   /** A statement whose answer brings the database's time along, as `now`. */
   async timed(one: Statement, values: readonly Value[]): Promise<readonly Row[]> {
-    const sent = this.#o.ticks()
+    const sent = this.ticks()
     const rows = await this.connections.run(one, values)
     // With others under way the statement may have waited here for a connection: the interval is wider then, and still true.
-    if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.#o.ticks())
+    if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.ticks())
     return rows
   }
 

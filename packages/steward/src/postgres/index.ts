@@ -254,8 +254,9 @@ class PostgresStore implements Store {
     return await this.#open().lanes.claim(query)
   }
   async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
-    const { workers, hints } = this.#open()
+    const { workers, lanes, hints } = this.#open()
     await workers.giveBack(lease, ids)
+    lanes.ranges.forget()
     if (ids.length > 0) hints.committed()
   }
   async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {
@@ -268,8 +269,9 @@ class PostgresStore implements Store {
     return await this.#open().pulse(query)
   }
   async leave(lease: Lease): Promise<void> {
-    const { workers, hints } = this.#open()
+    const { workers, lanes, hints } = this.#open()
     await workers.leave(lease, this.now())
+    lanes.ranges.forget()
     hints.committed()
   }
   async workers(): Promise<readonly WorkerRow[]> {
@@ -279,7 +281,10 @@ class PostgresStore implements Store {
     return await this.#open().workers.fenceDead(now, except)
   }
   async orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
-    return await this.#open().workers.orphans(limit, operations)
+    const { workers, lanes } = this.#open()
+    // What the lost had claimed is free again.
+    lanes.ranges.forget()
+    return await workers.orphans(limit, operations)
   }
 
   async get(id: string): Promise<Call | null> {
@@ -349,15 +354,16 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
+  const lanes = laneRows(around)
   return {
     pool, around, hints, controls,
     writes: new Batches((batch) => writes.write(batch)),
     inserts: new Batches((batch) => inserts.insert(batch)),
     settling: new Settling(around, writes, settleMs),
     outbox: new Outbox(around, inserts, opening),
-    lanes: laneRows(around),
+    lanes,
     workers: workerRows(around),
-    pulse: pulses(around),
+    pulse: pulses(around, lanes.ranges),
     questions: questions(around),
     keeping: keeping(around),
     alerts: alertRows(around),
