@@ -3,16 +3,18 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { Bench, SMALL_NURSERY } from './speed/phases.ts'
+import type { StoreName } from './speed/places.ts'
 import { type Figures, jsonOf, median, tableOf } from './speed/report.ts'
 
 const HELP = `npm run bench -- [options]
 
-How fast Steward is on SQLite (synchronous=FULL, story complete) beside a bare undici Pool against the same provider.
-Phases are interleaved and repeated, each in fresh processes; medians are shown. Takes about 4 minutes, with --quick less than one.
+How fast Steward is, story complete, beside a bare undici Pool against the same provider: on SQLite (synchronous=FULL), or on a
+PostgreSQL of its own from npm (fsync on), there beside pg-boss at its best settings, too. Phases are interleaved and repeated, each in
+fresh processes; medians are shown. Takes about 4 minutes, with --quick less than one.
 
-  --store NAME      sqlite                                      (default sqlite)
+  --store NAME      sqlite, postgres                            (default sqlite)
   --quick           fewer calls, 100,000 waiting instead of 1,000,000, two rounds
-  --only NAMES      comma-separated: throughput, latency, backlog, recovery, slow
+  --only NAMES      comma-separated: throughput, latency, backlog, recovery, slow (SQLite alone)
   --rounds N        repetitions of the throughput phases        (default 5, quick 3)
   --json FILE       write the result there, too
   --profile FOLDER  only drains once and leaves a CPU profile of the worker in FOLDER`
@@ -30,9 +32,11 @@ async function throughput(bench: Bench, sizes: Sizes, figures: Figures): Promise
     const drain = await bench.drain(sizes.calls)
     const live = await bench.live(sizes.calls)
     const liveInTwo = await bench.liveInTwo(sizes.calls)
+    const boss = figures.store === 'postgres' ? await bench.boss(Math.round(sizes.calls / 5), sizes.calls) : undefined
     const raw = (rawBefore + (await bench.raw(sizes.calls)).rate) / 2
-    figures.rounds.push({ raw, submit, drain: drain.rate, live, liveInTwo, drainRssMb: drain.rssMb, drainCpuUs: drain.cpuUsPerCall })
+    figures.rounds.push({ raw, submit, drain: drain.rate, live, liveInTwo, drainRssMb: drain.rssMb, drainCpuUs: drain.cpuUsPerCall, ...(boss === undefined ? {} : { boss }) })
     say(`  round ${round} of ${sizes.rounds}: raw ${raw.toFixed(0)}/s, submit ${submit.toFixed(0)}/s, drain ${drain.rate.toFixed(0)}/s (${(drain.rate / raw).toFixed(2)}), live ${live.toFixed(0)}/s (${(live / raw).toFixed(2)}), in two processes ${liveInTwo.toFixed(0)}/s`)
+    if (boss !== undefined) say(`  pg-boss: submit ${boss.submit.toFixed(0)}/s, drain ${boss.drain.toFixed(0)}/s (${(boss.drain / raw).toFixed(2)})`)
   }
 }
 
@@ -70,22 +74,27 @@ async function slow(bench: Bench, sizes: Sizes, figures: Figures): Promise<void>
   say(`  with ${commitDelayMs} ms added to each commit: submit ${submit.toFixed(0)}/s, drain ${drain.rate.toFixed(0)}/s (${(drain.rate / raw).toFixed(2)}), live ${live.toFixed(0)}/s (${(live / raw).toFixed(2)})`)
 }
 
+const STORES: readonly StoreName[] = ['sqlite', 'postgres']
+const isStore = (name: string): name is StoreName => STORES.some((known) => known === name)
+
 const PHASES = { throughput, latency, backlog, recovery, slow }
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const
   const { values } = parseArgs({ options: { store: text, quick: { type: 'boolean' }, only: text, rounds: text, json: text, profile: text, help: { type: 'boolean' } } })
   if (values.help) return say(HELP)
-  if (values.store !== undefined && values.store !== 'sqlite') throw new Error(`--store ${values.store} is not there yet; this release has sqlite.`)
+  const store = values.store ?? 'sqlite'
+  if (!isStore(store)) throw new Error(`--store ${store} is not one of: ${STORES.join(', ')}.`)
   const sizes = { ...(values.quick ? QUICK : FULL), ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }) }
-  const names = (values.only ?? Object.keys(PHASES).join(',')).split(',')
+  const names = (values.only ?? Object.keys(PHASES).filter((name) => store === 'sqlite' || name !== 'slow').join(',')).split(',')
   const unknown = names.find((name) => !(name in PHASES))
   if (unknown !== undefined) throw new Error(`--only ${unknown} is not one of: ${Object.keys(PHASES).join(', ')}.`)
   if (!Number.isInteger(sizes.rounds) || sizes.rounds < 1) throw new Error(`--rounds is ${values.rounds}; it must be a whole number from 1 on.`)
-  const bench = await Bench.start()
+  if (store !== 'sqlite' && names.includes('slow')) throw new Error('--only slow delays the commits of SQLite; it is not there for another store.')
+  const bench = await Bench.start(store)
   try {
     if (values.profile !== undefined) return await profile(bench, sizes, values.profile)
-    const figures: Figures = { rounds: [] }
+    const figures: Figures = { store, rounds: [] }
     for (const name of names) {
       say(`${name}:`)
       await PHASES[name as keyof typeof PHASES](bench, sizes, figures)

@@ -1,12 +1,12 @@
 /** The measurements, each run in a fresh process: told by environment which one, answers by one message, leaves. */
-import { rmSync } from 'node:fs'
 import process from 'node:process'
-import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, Steward } from 'steward'
-import { sqlite } from 'steward/sqlite'
 import { type Charge, chargeOf, chargeOperation, CONCURRENT, poolOf, post, SLOTS } from './charge.ts'
 import { nowMs } from './clock.ts'
+import { commits } from './commits.ts'
+import { each } from './each.ts'
+import { storeAt } from './places.ts'
 import { type Task, taskOfThisProcess } from './task.ts'
 
 const task = taskOfThisProcess()
@@ -15,17 +15,8 @@ const PAGE = 5_000
 const QUIET: Log = { info: () => undefined, warn: () => undefined, error: (message, fields) => console.error(message, fields) }
 
 const open = async (operation: ReturnType<typeof chargeOperation>, options: Partial<Task> = {}): Promise<Steward> => Steward.open({
-  store: sqlite(task.dbPath, { commitDelayMs: options.commitDelayMs ?? 0 }), operations: [operation], onAlert: null, concurrency: SLOTS, log: QUIET,
+  store: storeAt(task.place, options.commitDelayMs), operations: [operation], onAlert: null, concurrency: SLOTS, log: QUIET,
 })
-
-/** Runs `one` for every number, this many at a time. */
-async function each(count: number, one: (n: number) => Promise<unknown>): Promise<void> {
-  let next = 0
-  const caller = async (): Promise<void> => {
-    while (next < count) await one(next++)
-  }
-  await Promise.all(Array.from({ length: CONCURRENT }, caller))
-}
 
 /** Resolves when this many sends have returned. */
 function sends(count: number): { readonly all: Promise<void>; readonly onSent: () => void; readonly sent: () => number } {
@@ -46,31 +37,20 @@ const ascending = (values: readonly number[]): readonly number[] => [...values].
 
 const MEASUREMENTS: Readonly<Record<string, () => Promise<object>>> = {
   async raw() {
-    await each(task.calls, (n) => post(pool, '/charges', chargeOf(n), `raw-${n}`))
+    await each(task.calls, CONCURRENT, (n) => post(pool, '/charges', chargeOf(n), `raw-${n}`))
     return { endedAt: nowMs(), rssMb: process.memoryUsage().rss / 2 ** 20 }
   },
 
-  /** What the disk and node:sqlite take for a commit of one row, with nothing around it. */
+  /** What the disk and the database take for a commit of one row, with nothing around it. */
   async commits() {
-    const db = new DatabaseSync(task.dbPath)
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE bare (seq INTEGER PRIMARY KEY, body TEXT)')
-    const insert = db.prepare('INSERT INTO bare (body) VALUES (?)')
-    const took: number[] = []
-    for (let n = 0; n < task.calls; n++) {
-      const t0 = nowMs()
-      insert.run('x'.repeat(500))
-      took.push(nowMs() - t0)
-    }
-    db.close()
-    rmSync(task.dbPath)
-    return { p50Ms: quantile(ascending(took), 0.5) }
+    return { p50Ms: quantile(ascending(await commits(task.place, task.calls)), 0.5) }
   },
 
   async submit() {
     const operation = chargeOperation(pool)
     const steward = await open(operation, task)
     const startedAt = nowMs()
-    await each(task.calls, (n) => steward.submit(operation, { key: `o_${n}`, input: chargeOf(n) }))
+    await each(task.calls, CONCURRENT, (n) => steward.submit(operation, { key: `o_${n}`, input: chargeOf(n) }))
     const endedAt = nowMs()
     await steward.close()
     return { startedAt, endedAt }
@@ -106,7 +86,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<object>>> = {
     const steward = await open(operation, task)
     steward.start()
     const startedAt = nowMs()
-    await Promise.all([all, each(task.calls, (n) => steward.submit(operation, { key: `o_${n}`, input: chargeOf(n) }))])
+    await Promise.all([all, each(task.calls, CONCURRENT, (n) => steward.submit(operation, { key: `o_${n}`, input: chargeOf(n) }))])
     const endedAt = await allRecorded(steward)
     await steward.close()
     return { startedAt, endedAt }

@@ -8,12 +8,12 @@ describe('the figures of the benchmark', () => {
   it('are medians, and ratios are taken within a round', () => {
     expect(median([3, 1, 2])).toBe(2)
     expect(median([4, 1, 3, 2])).toBe(2.5)
-    const figures: Figures = { rounds: [round({}), round({ raw: 20_000, drain: 6_000 }), round({ raw: 5_000, drain: 3_000 })] }
+    const figures: Figures = { store: 'sqlite', rounds: [round({}), round({ raw: 20_000, drain: 6_000 }), round({ raw: 5_000, drain: 3_000 })] }
     expect(jsonOf(figures)).toMatchObject({ raw: 10_000, drain: 5_000, drainToRaw: 0.5 })
   })
 
   it('say which targets are met and which are not', () => {
-    const table = tableOf({ rounds: [round({ submit: 30_000 })], recoveryMs: 900, commitMs: 0.25, latency: { p50Ms: 3, p99Ms: 9 } })
+    const table = tableOf({ store: 'sqlite', rounds: [round({ submit: 30_000 })], recoveryMs: 900, commitMs: 0.25, latency: { p50Ms: 3, p99Ms: 9 } })
     expect(table).toMatch(/by this machine's raw +3\.00 × raw.*1\.64× {2}met/)
     expect(table).toMatch(/at 50\/s, median +3\.00 ms.*NOT MET/)
     expect(table).toMatch(/by this machine's commits +12\.00 commits.* {2}met/)

@@ -7,7 +7,8 @@ import process from 'node:process'
 export type Task = {
   readonly task: string
   readonly port: number
-  readonly dbPath: string
+  /** Of the store: a file, or the address of a database. */
+  readonly place: string
   readonly calls: number
   readonly compileCache: string
   readonly from?: number

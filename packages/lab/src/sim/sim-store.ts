@@ -32,15 +32,15 @@ export type StoreNetwork = {
 type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Idle rounds, and what is only read: asked often, changing nothing, so that they take no time unless something is wrong. */
-const ROUNDS = new Set(['fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
+const ROUNDS = new Set(['pulse', 'fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
 const MOVES: Readonly<Record<string, StoreMove>> = {
-  insert: 'submit', writeSettling: 'finish', claim: 'claim', giveBack: 'give_back', enlist: 'enlist', leave: 'enlist', beat: 'beat', settleTold: 'settle', keepEarlyFact: 'change', control: 'control',
+  insert: 'submit', writeSettling: 'finish', claim: 'claim', giveBack: 'give_back', enlist: 'enlist', leave: 'enlist', settleTold: 'settle', keepEarlyFact: 'change', control: 'control',
   raise: 'alert', alertsDelivered: 'alert', prune: 'change', get: 'read', find: 'read', getMany: 'read', list: 'read',
 }
 
 export function simStore(inner: Store, process: SimProcess, network: StoreNetwork): Store {
   const line = new StoreLine(process, network)
-  const store: Record<string, unknown> = { name: inner.name }
+  const store: Record<string, unknown> = { name: inner.name, pulseMs: inner.pulseMs }
   store['now'] = () => inner.now()
   // Opening and closing take no virtual time, though perhaps real time.
   for (const name of ['open', 'close'] as const) {
@@ -62,11 +62,11 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
 }
 
 const ASKED = [
-  'write', 'insert', 'writeSettling', 'claim', 'giveBack', 'leasedTo', 'enlist', 'beat', 'leave', 'workers', 'fenceDead', 'orphans', 'get', 'find', 'getMany', 'list', 'overdue', 'backlog', 'nextDueAt',
+  'write', 'insert', 'writeSettling', 'claim', 'giveBack', 'leasedTo', 'enlist', 'pulse', 'leave', 'workers', 'fenceDead', 'orphans', 'get', 'find', 'getMany', 'list', 'overdue', 'backlog', 'nextDueAt',
   'keepEarlyFact', 'controls', 'control', 'raise', 'alerts', 'alertsDelivered', 'settlesDue', 'settleTold', 'prune',
 ] as const satisfies readonly (keyof Store)[]
 /** Every method of the port has its place here (in the simulation no caller has a transaction of its own, and nobody migrates): a new one does not compile until it has. */
-type Placed = 'name' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'migrate' | (typeof ASKED)[number]
+type Placed = 'name' | 'pulseMs' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'migrate' | (typeof ASKED)[number]
 export const ALL_PLACED: [Exclude<keyof Store, Placed>] extends [never] ? true : never = true
 
 class StoreLine {
@@ -84,12 +84,12 @@ class StoreLine {
   ask(method: string, args: readonly unknown[], run: () => Promise<unknown>): Promise<unknown> {
     const process = this.#process
     if (process.state === 'dead') return Promise.withResolvers<never>().promise
-    const move: StoreMove = method === 'write' ? moveOf(args[0] as readonly CallWrite[]) : (MOVES[method] ?? 'round')
+    const move: StoreMove = moveOf(method, args)
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const asked: Asked = { move, what: describe(method, args), run, resolve, reject }
     const act = this.#network.mischief.store({ at: 'store', process: process.name, move })
     if (act !== null) this.#network.trace(`${process.name} store ${asked.what} suffers ${act.do}`)
-    this.#leave(asked, act, ROUNDS.has(method) || method === 'beat')
+    this.#leave(asked, act, ROUNDS.has(method))
     return promise
   }
 
@@ -138,8 +138,14 @@ class StoreLine {
   }
 }
 
+function moveOf(method: string, args: readonly unknown[]): StoreMove {
+  if (method === 'write') return weightiest(args[0] as readonly CallWrite[])
+  if (method === 'pulse') return (args[0] as Parameters<Store['pulse']>[0]).leaseUntilAt === null ? 'round' : 'beat'
+  return MOVES[method] ?? 'round'
+}
+
 /** A batch is named after its weightiest write: the record of an answer, then a begin. */
-function moveOf(batch: readonly CallWrite[]): StoreMove {
+function weightiest(batch: readonly CallWrite[]): StoreMove {
   const moves = batch.map((write): StoreMove => (write.call.state === 'running' ? 'begin' : write.lease ? (write.call.story.at(-1)?.what === 'looked' ? 'look' : 'finish') : 'change'))
   return moves.find((move) => move === 'finish') ?? moves[0] ?? 'change'
 }

@@ -129,7 +129,38 @@ export type WorkerRow = {
   readonly fenced: boolean
 }
 
-export type Beat = { readonly alive: boolean; readonly controlsRev: number }
+export type PulseQuery = {
+  readonly now: number
+  /** The worker that asks; `null` where the process has no lease. */
+  readonly lease: Lease | null
+  /** A heartbeat: its lease is extended until then in the same step. `null`: it only asks. */
+  readonly leaseUntilAt: number | null
+  /** As of the questions below: what concerns other operations alone is none of the asker's business. */
+  readonly operations: readonly string[]
+  /** As of `nextDueAt`. */
+  readonly lanes: readonly Lane[]
+}
+
+/** Which rounds are worth a look: the question named beside each would find something, or is likely to. */
+export type Todo = {
+  /** `fenceDead`, and `orphans` of those operations or claims to give back. */
+  readonly dead: boolean
+  /** `overdue` */
+  readonly overdue: boolean
+  /** `settlesDue` */
+  readonly settles: boolean
+  /** `alerts`, undelivered ones */
+  readonly alerts: boolean
+}
+
+export type Pulse = {
+  /** Whether the asker's lease holds, a heartbeat included. */
+  readonly alive: boolean
+  readonly controlsRev: number
+  readonly todo: Todo
+  /** `nextDueAt` */
+  readonly nextDueAt: number | null
+}
 
 export type ListQuery = {
   readonly operation?: string
@@ -194,6 +225,8 @@ export type SettleInTx = (tx: SettleTx) => Promise<void>
 export interface Store {
   /** For messages and side files: `sqlite steward.db`. */
   readonly name: string
+  /** How often a process asks for the pulse: as often as an answer is cheap, since what waits for it is noticed no sooner. Milliseconds. */
+  readonly pulseMs: number
   open(opening: StoreOpening): Promise<void>
   close(): Promise<void>
   /**
@@ -238,7 +271,10 @@ export interface Store {
    */
   writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }>
 
-  /** Leases due calls in `waiting`, `checking` or `accepted` to the worker, by priority, then due time. */
+  /**
+   * Leases due calls in `waiting`, `checking` or `accepted` to the worker, by priority, then due time. What becomes due behind calls that
+   * were claimed before (given back, or stored late) may be overlooked for a moment, and is found by a later claim.
+   */
   claim(query: ClaimQuery): Promise<readonly Call[]>
   /** Gives claimed, certainly unsent calls back. Ignores those that are not the worker's any more. */
   giveBack(lease: Lease, ids: readonly string[]): Promise<void>
@@ -247,7 +283,8 @@ export interface Store {
 
   /** Adds a worker's row, or replaces its lanes when it is there and not fenced. Its side file, where the store has one, is locked until `close` or death, or until the same opening enlists another and this one is fenced. */
   enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void>
-  beat(lease: Lease, leaseUntilAt: number): Promise<Beat>
+  /** Whether there is anything to do, in one question: all that an idle process asks. With a heartbeat in it, which changes nothing for a worker that is fenced or gone. */
+  pulse(query: PulseQuery): Promise<Pulse>
   /** Leaves: gives claims back and removes the row. Begun calls stay leased until they are lapsed by somebody. */
   leave(lease: Lease): Promise<void>
   workers(): Promise<readonly WorkerRow[]>

@@ -30,6 +30,8 @@ export class Around {
   readonly timing: string
   /** A heartbeat's answer also tells the system. */
   readonly system: string
+  /** Milliseconds that only ever grow. */
+  readonly ticks: () => number
   readonly #o: AroundOptions
   readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude', Statement>>
 
@@ -42,6 +44,7 @@ export class Around {
     this.name = options.name
     this.timing = `${s}steward_now() AS now, ${lineOf(options.told)} AS line`
     this.system = systemOf(options.told)
+    this.ticks = options.ticks
     this.#sql = {
       open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
       ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),
@@ -60,10 +63,10 @@ export class Around {
 
   /** A statement whose answer ends with `timing`. @throws StewardError STEWARD_STORE_SET_BACK: its change is not to be trusted. */
   async timed(one: Statement, values: readonly Value[]): Promise<readonly Row[]> {
-    const sent = this.#o.ticks()
+    const sent = this.ticks()
     const rows = await this.connections.run(one, values)
     // With others under way the statement may have waited here for a connection: the interval is wider then, and still true.
-    if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.#o.ticks())
+    if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.ticks())
     if (rows[0] !== undefined) await this.judge(rows[0])
     return rows
   }

@@ -14,6 +14,12 @@ export function alive(s: string, worker: string, epoch: string): string {
   return `EXISTS (SELECT 1 FROM ${s}steward_worker AS a WHERE a.worker = ${worker} AND a.epoch = ${epoch} AND a.fenced = 0)`
 }
 
+/** The same for a batch: those of the workers named in the parameter that are. Looked up once, however many writes name them. */
+export function living(s: string, workers: string): string {
+  return `living AS MATERIALIZED (SELECT a.worker, a.epoch FROM ${s}steward_worker AS a WHERE a.worker = ANY (${workers}::text[]) AND a.fenced = 0)`
+}
+export const lives = (worker: string, epoch: string): string => `(${worker}, ${epoch}) IN (SELECT worker, epoch FROM living)`
+
 /** The revision of the controls, as of this statement. */
 export const controlsRev = (s: string): string => `(SELECT rev FROM ${s}steward_control_rev)`
 

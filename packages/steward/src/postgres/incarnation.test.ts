@@ -5,7 +5,7 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
-import { begun, claimOf, enlist, inserting, put, START, World } from '../testing/conformance/world.ts'
+import { beat, begun, claimOf, enlist, inserting, put, START, World } from '../testing/conformance/world.ts'
 import { postgres } from './index.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
@@ -49,7 +49,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     await expect(store.write([begun(call!, lease, { controlsRev: 0 })])).rejects.toMatchObject({ code: 'STEWARD_STORE_SET_BACK', details: { outcome: 'unknown' } })
     expect(await holdOf(store)).toMatch(/system identifier and timeline (\d+)\/2, before \1\/1/)
     expect(await store.find('charge-order', 'after')).toBeNull()
-    expect((await store.beat(lease, START + MINUTE)).alive).toBe(false)
+    expect(await beat(store, lease, START + MINUTE)).toBe(false)
     // Said once; whoever opens later finds it on record.
     const later = await open()
     expect((await later.alerts({ undeliveredOnly: true, limit: 10 })).map((alert) => alert.kind)).toEqual(['database_set_back'])
@@ -98,7 +98,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     const store = await open(undefined, plain)
     await put(store, samples.call())
     const lease = await enlist(store, 'w1')
-    expect((await store.beat(lease, START + MINUTE)).alive).toBe(true)
+    expect(await beat(store, lease, START + MINUTE)).toBe(true)
     expect(await holdOf(store)).toBeUndefined()
   }, 2 * MINUTE)
 })

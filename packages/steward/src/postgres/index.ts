@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import type { Failpoints } from '../ports/system.ts'
 import { META } from '../store-sql/migrations.ts'
@@ -27,6 +27,7 @@ import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
 import { Outbox } from './outbox.ts'
 import { Connections, type PgClient, type PgPool, statement } from './pool.ts'
+import { pulses } from './pulse.ts'
 import { questions } from './questions.ts'
 import { migrateSchema, type OpeningOptions, openSchema, quoted } from './schema.ts'
 import { Settling } from './settling.ts'
@@ -114,6 +115,7 @@ type Opened = {
   readonly outbox: Outbox
   readonly lanes: ReturnType<typeof laneRows>
   readonly workers: ReturnType<typeof workerRows>
+  readonly pulse: ReturnType<typeof pulses>
   readonly questions: ReturnType<typeof questions>
   readonly keeping: ReturnType<typeof keeping>
   readonly controls: ReturnType<typeof controlRows>
@@ -123,6 +125,7 @@ type Opened = {
 
 class PostgresStore implements Store {
   readonly name: string
+  readonly pulseMs = 1_000
   readonly #options: PostgresOptions
   readonly #schema: string
   readonly #ticks: () => number
@@ -269,8 +272,9 @@ class PostgresStore implements Store {
     return await passing(this.#failpoints, () => ['claim'], () => lanes.claim(query))
   }
   async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
-    const { workers, hints } = this.#open()
+    const { workers, lanes, hints } = this.#open()
     await workers.giveBack(lease, ids)
+    lanes.ranges.forget()
     if (ids.length > 0) hints.committed()
   }
   async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {
@@ -279,12 +283,13 @@ class PostgresStore implements Store {
   async enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void> {
     await this.#open().workers.enlist(row)
   }
-  async beat(lease: Lease, leaseUntilAt: number): Promise<Beat> {
-    return await this.#marking(this.#open().workers.beat(lease, this.now(), leaseUntilAt))
+  async pulse(query: PulseQuery): Promise<Pulse> {
+    return await this.#open().pulse(query)
   }
   async leave(lease: Lease): Promise<void> {
-    const { workers, hints } = this.#open()
-    await workers.leave(lease)
+    const { workers, lanes, hints } = this.#open()
+    await workers.leave(lease, this.now())
+    lanes.ranges.forget()
     hints.committed()
   }
   async workers(): Promise<readonly WorkerRow[]> {
@@ -294,7 +299,10 @@ class PostgresStore implements Store {
     return await this.#open().workers.fenceDead(now, except)
   }
   async orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
-    return await this.#open().workers.orphans(limit, operations)
+    const { workers, lanes } = this.#open()
+    // What the lost had claimed is free again.
+    lanes.ranges.forget()
+    return await workers.orphans(limit, operations)
   }
 
   async get(id: string): Promise<Call | null> {
@@ -365,18 +373,21 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
+  const lanes = laneRows(around)
+  const incarnation = new Incarnation(around, controls, told, mark, now)
   return {
     pool, around, hints, controls,
     writes: new Batches((batch) => passing(failpoints, () => pointsOfWrites(batch), () => writes.write(batch))),
     inserts: new Batches((batch) => passing(failpoints, () => ['submit'], () => inserts.insert(batch))),
     settling: new Settling(around, writes, settleMs),
     outbox: new Outbox(around, inserts, opening),
-    lanes: laneRows(around),
+    lanes,
     workers: workerRows(around),
+    pulse: pulses(around, lanes.ranges, incarnation),
     questions: questions(around),
     keeping: keeping(around),
     alerts: alertRows(around),
-    incarnation: new Incarnation(around, controls, told, mark, now),
+    incarnation,
   }
 }
 

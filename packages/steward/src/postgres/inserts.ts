@@ -13,7 +13,7 @@ import { claimableAt, encodeBody, encodeInput, sweptAt } from '../store-sql/reco
 import { raise } from './alert-rows.ts'
 import type { Around } from './around.ts'
 import { joined, leftOut, runsOf } from './batches.ts'
-import { alive, controlsLatch, controlsRev, rareState } from './call-columns.ts'
+import { alive, controlsLatch, controlsRev, lives, living, rareState } from './call-columns.ts'
 import { jsonArray, jsonColumn, numberColumn, textColumn } from './columns.ts'
 import { type Row, type Session, statement, type Value } from './pool.ts'
 import { isHeldUp } from './refusals.ts'
@@ -31,9 +31,9 @@ export const OPEN = 'id, rev, epoch, due_at, limit_at, place, version, priority,
 function texts({ s, timing }: Around) {
   return {
     // IS TRUE keeps the planner, which expects one row, from comparing each with each.
-    usual: statement(`WITH ${controlsLatch(s)}, given AS MATERIALIZED (
+    usual: statement(`WITH ${controlsLatch(s)}, ${living(s, '$14')}, given AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], ${jsonArray('$17')}, ${jsonArray('$18')}) AS g(${GIVEN})
-        WHERE (SELECT set_config('lock_timeout', $19::text, true)) IS NOT NULL AND (worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (controls_rev IS NULL OR controls_rev = ${controlsRev(s)})),
+        WHERE (SELECT set_config('lock_timeout', $19::text, true)) IS NOT NULL AND (worker IS NULL OR ${lives('g.worker', 'g.epoch')}) AND (controls_rev IS NULL OR controls_rev = ${controlsRev(s)})),
       named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT operation, key, id FROM given ORDER BY operation, key ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT ${OPEN} FROM given WHERE (id IN (SELECT id FROM named)) IS TRUE)
       SELECT count(*) AS n, CASE WHEN count(*) < cardinality($1::text[]) THEN array_to_json(array_agg(id))::text END AS ids, ${timing} FROM named`),

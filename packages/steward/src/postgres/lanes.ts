@@ -6,60 +6,176 @@
  * A claim first looks, without a lock, how many of the calls that go first belong to which range, and then locks as many
  * of each range, passing over those that another claim has locked: it never locks what it does not take, and of two
  * claims at the same time both get their fill.
+ *
+ * What was claimed leaves a dead entry at the beginning of its range, and while any transaction of the database is held open,
+ * no entry can be removed: looks from the beginning then take longer and longer. So a process remembers how far it has claimed in
+ * each range and goes on from there; looks from the beginning (`Pace`) take no more than a small share of its time. They find
+ * what comes about behind: calls that are given back, that are stored late by a long transaction, ranges that are new.
  */
 import type { Call } from '../core/call.ts'
 import type { ClaimQuery, Lane } from '../ports/store.ts'
 import type { Around } from './around.ts'
 import { alive, numberOr } from './call-columns.ts'
 import { numberColumn, textColumn } from './columns.ts'
-import { statement } from './pool.ts'
+import { Pace } from './pace.ts'
+import { type Row, statement, type Value } from './pool.ts'
 
-/** Priorities that wait in each of the lanes given as $1 and $2. */
-function ranges(s: string): string {
+/** One priority of a lane, and how far it was claimed: what is due by then and has an id up to that one is taken. */
+type Range = { readonly operation: string; readonly version: number; readonly priority: number; fromAt: number; fromId: string }
+
+/** Before every due time. */
+export const BEGINNING = Number.MIN_SAFE_INTEGER
+/** A range in which nothing was left is gone on with from this much before then: inserts take a while to be committed. */
+export const LATE_MS = 250
+
+/** Priorities that wait in each of the lanes given as $1 and $2, from their beginning ($3 to $5 are not used). */
+export function found(s: string): string {
   const next = (after: string): string => `(SELECT o.priority FROM ${s}steward_open AS o WHERE o.operation = l.operation AND o.version = l.version AND o.worker IS NULL AND o.due_at IS NOT NULL ${after} ORDER BY o.priority LIMIT 1)`
   return `RECURSIVE seek AS (
-      SELECT l.operation, l.version, ${next('')} AS priority FROM unnest($1::text[], $2::int[]) AS l(operation, version)
+      SELECT l.operation, l.version, ${next('')} AS priority FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version)
       UNION ALL SELECT l.operation, l.version, ${next('AND o.priority > l.priority')} FROM seek AS l WHERE l.priority IS NOT NULL),
-    range AS (SELECT operation, version, priority FROM seek WHERE priority IS NOT NULL)`
+    range AS MATERIALIZED (SELECT operation, version, priority, ${BEGINNING}::bigint AS from_at, ''::text COLLATE "C" AS from_id FROM seek WHERE priority IS NOT NULL)`
 }
 
-const IN_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL'
+/** The ranges given as $1 to $5. */
+export function given(): string {
+  return `range AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id COLLATE "C" AS from_id FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version, priority, from_at, from_id))`
+}
+
+const IN_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL AND (o.due_at, o.id) > (r.from_at, r.from_id)'
+
+/** With `found` or `given`: the earliest due time in the ranges. */
+export const nextDueAt = (s: string): string => `SELECT min((SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)) AS due_at FROM range AS r`
 
 function texts(s: string) {
-  const due = `${IN_RANGE} AND o.due_at <= $3 AND (o.grp IS NULL OR o.grp <> ALL ($5::text[]))`
-  return {
-    // The array keeps the planner, which expects a tenth of all, from reading the whole table for a join.
-    claim: statement(`WITH ${ranges(s)},
+  const due = `${IN_RANGE} AND o.due_at <= $6 AND (o.grp IS NULL OR o.grp <> ALL ($8::text[]))`
+  // The array keeps the planner, which expects a tenth of all, from reading the whole table for a join. Last come the ranges, and how
+  // many calls were seen to be due.
+  const claim = (ranges: string): string => `WITH ${ranges},
       share AS (SELECT operation, version, priority, count(*) AS n FROM (
-          SELECT r.operation, r.version, r.priority FROM range AS r CROSS JOIN LATERAL (SELECT o.due_at, o.id FROM ${s}steward_open AS o WHERE ${due} ORDER BY o.due_at, o.id LIMIT $4) AS c
-          ORDER BY r.priority, c.due_at, c.id LIMIT $4) AS first GROUP BY operation, version, priority),
-      picked AS MATERIALIZED (SELECT c.id FROM share AS r CROSS JOIN LATERAL (SELECT o.id FROM ${s}steward_open AS o WHERE ${due} ORDER BY o.due_at, o.id LIMIT r.n FOR UPDATE SKIP LOCKED) AS c),
-      claimed AS (UPDATE ${s}steward_open AS o SET worker = $6, epoch = $7 WHERE o.id = ANY (ARRAY (SELECT id FROM picked)) AND ${alive(s, '$6', '$7::bigint')} RETURNING o.priority, o.due_at, o.id, o.body, o.input)
-      SELECT body, input FROM claimed ORDER BY priority, due_at, id`),
-    nextDueAt: statement(`WITH ${ranges(s)}
-      SELECT min((SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)) AS due_at FROM range AS r`),
+          SELECT r.operation, r.version, r.priority FROM range AS r CROSS JOIN LATERAL (SELECT o.due_at, o.id FROM ${s}steward_open AS o WHERE ${due} ORDER BY o.due_at, o.id LIMIT $7) AS c
+          ORDER BY r.priority, c.due_at, c.id LIMIT $7) AS first GROUP BY operation, version, priority),
+      picked AS MATERIALIZED (SELECT c.id FROM share AS t JOIN range AS r USING (operation, version, priority) CROSS JOIN LATERAL (SELECT o.id FROM ${s}steward_open AS o WHERE ${due} ORDER BY o.due_at, o.id LIMIT t.n FOR UPDATE SKIP LOCKED) AS c),
+      claimed AS (UPDATE ${s}steward_open AS o SET worker = $9, epoch = $10 WHERE o.id = ANY (ARRAY (SELECT id FROM picked)) AND ${alive(s, '$9', '$10::bigint')} RETURNING o.operation, o.version, o.priority, o.due_at, o.id, o.body, o.input)
+      SELECT operation, version, priority, due_at, id, body, input, NULL AS seen FROM claimed
+      UNION ALL SELECT operation, version, priority, NULL, NULL, NULL, NULL, (SELECT coalesce(sum(n), 0) FROM share) FROM range
+      ORDER BY priority, due_at, id`
+  return {
+    claimFound: statement(claim(found(s))),
+    claimGiven: statement(claim(given())),
+    nextFound: statement(`WITH ${found(s)} ${nextDueAt(s)}`),
+    nextGiven: statement(`WITH ${given()} ${nextDueAt(s)}`),
   }
+}
+
+/** How far this process has claimed in each range of the lanes it looked through. */
+export class Ranges {
+  #ranges = new Map<string, Range>()
+  #lanes = new Set<string>()
+  #pausedGroups = ''
+
+  /** In the order of the parameters $1 to $5; `null` where only a look from the beginning can tell. */
+  within(lanes: readonly Lane[]): readonly Value[] | null {
+    const asked = new Set(lanes.flatMap(namesOf))
+    return [...asked].every((lane) => this.#lanes.has(lane)) ? columnsOf([...this.#ranges.values()].filter((range) => asked.has(nameOf(range)))) : null
+  }
+
+  /** What was passed over because its group was paused lies behind. */
+  seenWithout(pausedGroups: string): void {
+    if (pausedGroups !== this.#pausedGroups) this.forget()
+    this.#pausedGroups = pausedGroups
+  }
+
+  /** Calls have come about behind. */
+  forget(): void {
+    this.#ranges.clear()
+    this.#lanes.clear()
+  }
+
+  /** @param rows of a claim that looked from the beginning of these lanes. */
+  found(lanes: readonly Lane[], rows: readonly Row[]): void {
+    const known = this.#ranges
+    // Ranges that are gone are forgotten; where they are still there, what lies behind is left to looks like this one.
+    this.#ranges = new Map()
+    this.#lanes = new Set(lanes.flatMap(namesOf))
+    this.#add(rows, known)
+  }
+
+  /** @param rows of a claim that went on. */
+  claimed(rows: readonly Row[]): void {
+    this.#add(rows, this.#ranges)
+  }
+
+  #add(rows: readonly Row[], known: ReadonlyMap<string, Range>): void {
+    for (const row of rows) {
+      const [operation, version, priority] = [row['operation'] as string, Number(row['version']), Number(row['priority'])]
+      const name = `${priority} ${nameOf({ operation, version })}`
+      const range = known.get(name) ?? { operation, version, priority, fromAt: BEGINNING, fromId: '' }
+      this.#ranges.set(name, range)
+      if (row['body'] !== null) reach(range, Number(row['due_at']), row['id'] as string)
+    }
+  }
+
+  /** Nothing that is due by `now` was left in any of them. */
+  exhausted(now: number): void {
+    for (const range of this.#ranges.values()) reach(range, now - LATE_MS, '')
+  }
+}
+
+const nameOf = ({ operation, version }: { readonly operation: string; readonly version: number }): string => `${version} ${operation}`
+const namesOf = ({ operation, versions }: Lane): readonly string[] => versions.map((version) => nameOf({ operation, version }))
+
+function reach(range: Range, at: number, id: string): void {
+  if (at < range.fromAt || (at === range.fromAt && id <= range.fromId)) return
+  range.fromAt = at
+  range.fromId = id
 }
 
 export function laneRows(around: Around) {
   const { connections, s } = around
   const sql = texts(s)
+  const ranges = new Ranges()
+  const [claiming, asking] = [new Pace(around.ticks), new Pace(around.ticks)]
+  let more = false
+
   return {
+    ranges,
     /** Leases due calls to the worker; nothing when its lease is lost. */
     async claim({ lease, lanes, limit, now, pausedGroups }: ClaimQuery): Promise<readonly Call[]> {
       if (lanes.length === 0 || limit <= 0) return []
-      const rows = await connections.run(sql.claim, [...laneColumns(lanes), now, limit, textColumn(pausedGroups), lease.worker, lease.epoch])
-      return rows.map((row) => around.call(row))
+      const paused = textColumn(pausedGroups)
+      ranges.seenWithout(paused)
+      const asked = [now, limit, paused, lease.worker, lease.epoch]
+      const known = claiming.rests(more) ? ranges.within(lanes) : null
+      const rows = known === null ? await claiming.timed(() => connections.run(sql.claimFound, [...laneColumns(lanes), ...asked])) : await connections.run(sql.claimGiven, [...known, ...asked])
+      if (known === null) ranges.found(lanes, rows)
+      else ranges.claimed(rows)
+      const calls = rows.filter((row) => row['body'] !== null)
+      const seen = Number(rows.find((row) => row['body'] === null)?.['seen'] ?? 0)
+      more = calls.length === limit
+      if (seen < limit) ranges.exhausted(now)
+      return calls.map((row) => around.call(row))
     },
     async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {
       if (lanes.length === 0) return null
-      const [row] = await connections.run(sql.nextDueAt, laneColumns(lanes))
+      const known = asking.rests(false) ? ranges.within(lanes) : null
+      const [row] = known === null ? await asking.timed(() => connections.run(sql.nextFound, laneColumns(lanes))) : await connections.run(sql.nextGiven, known)
       return numberOr(row?.['due_at'])
     },
   }
 }
 
-function laneColumns(lanes: readonly Lane[]): [string, string] {
+const NONE = textColumn([])
+
+function columnsOf(ranges: readonly Range[]): readonly Value[] {
+  return [
+    textColumn(ranges.map((range) => range.operation)), numberColumn(ranges.map((range) => range.version)), numberColumn(ranges.map((range) => range.priority)),
+    numberColumn(ranges.map((range) => range.fromAt)), textColumn(ranges.map((range) => range.fromId)),
+  ]
+}
+
+/** In the order of the parameters $1 to $5. */
+export function laneColumns(lanes: readonly Lane[]): readonly Value[] {
   const flat = lanes.flatMap((lane) => lane.versions.map((version) => ({ operation: lane.operation, version })))
-  return [textColumn(flat.map((lane) => lane.operation)), numberColumn(flat.map((lane) => lane.version))]
+  return [textColumn(flat.map((lane) => lane.operation)), numberColumn(flat.map((lane) => lane.version)), NONE, NONE, NONE]
 }

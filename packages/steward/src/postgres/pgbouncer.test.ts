@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { providerKey } from '../ports/definition.ts'
 import { answers, scripted, World } from '../runtime/world.fixture.ts'
+import { beat } from '../testing/conformance/world.ts'
 import { storeConformance } from '../testing/index.ts'
 import { backupOf } from './backup.fixture.ts'
 import { fromPg, postgres } from './index.ts'
@@ -108,7 +109,7 @@ describe.skipIf(!HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
     const store = postgres({ pool: watched, schema: 'bounced_quiet' })
     await store.open({ namespace: 'default', notice: () => undefined })
     await store.enlist({ worker: 'w1', epoch: 1, host: 'here', pid: 1, startedAt: 1, beatAt: 1, leaseUntilAt: 1, lanes: [], release: null })
-    await store.beat({ worker: 'w1', epoch: 1 }, 2)
+    await beat(store, { worker: 'w1', epoch: 1 }, 2)
     await store.close()
     expect(texts.length).toBeGreaterThan(5)
     expect(texts.filter((text) => /\b(LISTEN|PREPARE|advisory|SET SESSION)\b|^\s*SET (?!LOCAL)/i.test(text))).toEqual([])

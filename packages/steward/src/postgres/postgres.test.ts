@@ -606,6 +606,49 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(await counted(one, schema)).toMatchObject({ updates: 8, inPlace: 4 })
     })
 
+    /** Time by which each question takes a millisecond: looks from the beginning are then twenty of them apart. */
+    const ticking = (): (() => number) => {
+      let ticks = 0
+      return () => (ticks += 1)
+    }
+
+    it('claims no more slowly while a transaction is held open elsewhere', async () => {
+      const [schema, one] = [place(), server.pool(1)]
+      const store = await open({ schema, pool: one, ticks: ticking() })
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      for (let page = 0; page < 4; page++) await put(store, ...Array.from({ length: 1_000 }, () => call()))
+      const holder = await pool.connect()
+      await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+      await holder.query(`SELECT count(*) FROM ${schema}.steward_open`)
+      const pages: number[] = []
+      for (let times = 0; times < 16; times++) {
+        const before = await counted(one, schema)
+        expect(await claimOf(store, lease, { limit: 200 })).toHaveLength(200)
+        pages.push((await counted(one, schema)).pages - before.pages)
+      }
+      await holder.query('ROLLBACK')
+      holder.release()
+      expect(pages[15]).toBeLessThan(2 * (pages[1] as number))
+    })
+
+    it('finds what comes about behind what it has claimed: given back elsewhere, stored late, of another priority', async () => {
+      const schema = place()
+      const [store, other] = [await open({ schema, ticks: ticking() }), await open({ schema })]
+      const [lease, theirs] = [await enlist(store, 'w1', 1, START + 1e9), await enlist(other, 'w2', 1, START + 1e9)]
+      const back = call({ dueAt: START - 9 })
+      await put(store, back)
+      await claimOf(other, theirs)
+      await put(store, ...Array.from({ length: 60 }, () => call()))
+      await claimOf(store, lease, { limit: 2 })
+      const [late, urgent] = [call({ dueAt: START - 5 }), call({ priority: -1 })]
+      await put(other, late, urgent)
+      await other.giveBack(theirs, [back.id])
+      const claimed: string[] = []
+      for (let times = 0; times < 22; times++) claimed.push(...(await claimOf(store, lease, { limit: 2 })).map((each) => each.id))
+      expect(claimed).toEqual(expect.arrayContaining([back.id, late.id, urgent.id]))
+      expect(new Set(claimed).size).toBe(claimed.length)
+    })
+
     it('claims by the index alone, however much waits and is not due', async () => {
       const [schema, one] = [place(), server.pool(1)]
       const store = await open({ schema, pool: one })

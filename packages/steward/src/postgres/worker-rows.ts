@@ -2,45 +2,46 @@
  * Worker processes: their rows and leases, and what becomes of the calls of those that are lost.
  *
  * A worker may write while its row is there, unfenced, under its epoch. Fencing is compare-and-set on the lease that was
- * judged, so that a heartbeat which came in meanwhile wins. Rows of fenced workers stay for an hour, for people; a missing
- * row refuses writes as a fenced one does.
+ * judged, so that a heartbeat which came in meanwhile wins. Rows of fenced workers stay for an hour, for people; those of
+ * workers that left stay as long, unseen, and both as long as a call is leased to them: what is lost is found through them.
  */
 import type { Call } from '../core/call.ts'
-import type { Beat, Lease, WorkerRow } from '../ports/store.ts'
+import type { Lease, WorkerRow } from '../ports/store.ts'
 import type { Around } from './around.ts'
-import { alive, controlsRev } from './call-columns.ts'
+import { alive } from './call-columns.ts'
 import { textColumn } from './columns.ts'
 import { type Row, statement } from './pool.ts'
 
 const KEEP_FENCED_MS = 3_600_000
 const COLUMNS = 'worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced'
 
-/** Leases on record whose worker is fenced or gone: few enough to seek from one to the next. */
+/** `fenced`: 0 for one that may write, 1 once it was judged dead, 2 once it left. */
+const LEFT = 2
+
+/** Leases that are over: rows of workers outlive what is leased to them, so that nobody needs to look through all that is. */
 export function lost(s: string): string {
-  return `RECURSIVE seek AS (
-      (SELECT worker, epoch FROM ${s}steward_open WHERE worker IS NOT NULL ORDER BY worker, epoch LIMIT 1)
-      UNION ALL SELECT next.worker, next.epoch FROM seek AS l CROSS JOIN LATERAL (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL AND (o.worker, o.epoch) > (l.worker, l.epoch) ORDER BY o.worker, o.epoch LIMIT 1) AS next),
-    lost AS MATERIALIZED (SELECT l.worker, l.epoch FROM seek AS l WHERE NOT ${alive(s, 'l.worker', 'l.epoch')})`
+  return `lost AS MATERIALIZED (SELECT l.worker, l.epoch FROM ${s}steward_worker AS l WHERE l.fenced > 0)`
 }
+const ofLost = (s: string): string => `${s}steward_open AS o ON o.worker = l.worker AND o.epoch = l.epoch`
 
 export const known = (column: string, parameter: string): string => `(${parameter}::text[] IS NULL OR ${column} = ANY (${parameter}::text[]))`
 
 function texts({ s, timing, system }: Around) {
   const mine = 'o.worker = $1 AND o.epoch = $2'
+  const purged = `old AS (DELETE FROM ${s}steward_worker AS l WHERE l.fenced > 0 AND l.beat_at < $3 AND NOT EXISTS (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker = l.worker AND o.epoch = l.epoch))`
   return {
-    all: statement(`SELECT ${COLUMNS} FROM ${s}steward_worker ORDER BY started_at, worker COLLATE "C"`),
+    all: statement(`SELECT ${COLUMNS} FROM ${s}steward_worker WHERE fenced < ${LEFT} ORDER BY started_at, worker COLLATE "C"`),
     add: statement(`INSERT INTO ${s}steward_worker AS w (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
       ON CONFLICT (worker) DO UPDATE SET beat_at = excluded.beat_at, lease_until_at = excluded.lease_until_at, lanes = excluded.lanes WHERE w.fenced = 0 AND w.epoch = excluded.epoch`),
-    beat: statement(`WITH beat AS (UPDATE ${s}steward_worker SET beat_at = greatest(beat_at, $3), lease_until_at = greatest(lease_until_at, $4) WHERE worker = $1 AND epoch = $2 AND fenced = 0 RETURNING 1)
-      SELECT EXISTS (SELECT 1 FROM beat) AS alive, ${controlsRev(s)} AS rev, ${timing}, ${system} AS system`),
-    leave: statement(`WITH back AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE ${mine} AND o.state <> 'running') DELETE FROM ${s}steward_worker WHERE worker = $1 AND epoch = $2`),
+    leave: statement(`WITH back AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE ${mine} AND o.state <> 'running'), ${purged}
+      UPDATE ${s}steward_worker SET fenced = ${LEFT} WHERE worker = $1 AND epoch = $2`),
     giveBack: statement(`UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE o.id = ANY ($3::text[]) AND ${mine} AND o.state <> 'running' AND ${alive(s, '$1', '$2')}`),
-    fence: statement(`WITH old AS (DELETE FROM ${s}steward_worker WHERE fenced = 1 AND beat_at < $3)
+    fence: statement(`WITH ${purged}
       UPDATE ${s}steward_worker SET fenced = 1 WHERE fenced = 0 AND lease_until_at <= $1 AND worker IS DISTINCT FROM $2 RETURNING ${COLUMNS}`),
     // Claimed calls are certainly unsent, and due as they were: nothing but their lease is undone.
     orphans: statement(`WITH ${lost(s)},
       freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running')
-      SELECT o.body, o.input FROM lost AS l JOIN ${s}steward_open AS o ON o.worker = l.worker AND o.epoch = l.epoch WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2`),
+      SELECT o.body, o.input FROM lost AS l JOIN ${ofLost(s)} WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2`),
     leasedTo: statement(`SELECT o.body, o.input FROM ${s}steward_open AS o WHERE ${mine} ORDER BY o.id LIMIT $3`),
   }
 }
@@ -56,12 +57,8 @@ export function workerRows(around: Around) {
     async enlist(row: Omit<WorkerRow, 'fenced'>): Promise<void> {
       await connections.run(sql.add, [row.worker, row.epoch, row.host, row.pid, row.startedAt, row.beatAt, row.leaseUntilAt, JSON.stringify(row.lanes), row.release])
     },
-    async beat(lease: Lease, now: number, leaseUntilAt: number): Promise<Beat> {
-      const [row] = await around.timed(sql.beat, [lease.worker, lease.epoch, now, leaseUntilAt])
-      return { alive: row?.['alive'] === true, controlsRev: Number(row?.['rev']) }
-    },
-    async leave(lease: Lease): Promise<void> {
-      await connections.run(sql.leave, [lease.worker, lease.epoch])
+    async leave(lease: Lease, now: number): Promise<void> {
+      await connections.run(sql.leave, [lease.worker, lease.epoch, now - KEEP_FENCED_MS])
     },
     async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
       if (ids.length > 0) await connections.run(sql.giveBack, [lease.worker, lease.epoch, textColumn(ids)])

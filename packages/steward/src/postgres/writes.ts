@@ -15,7 +15,7 @@ import { claimableAt, encodeBody, encodeInput, sweptAt } from '../store-sql/reco
 import { raise } from './alert-rows.ts'
 import type { Around } from './around.ts'
 import { joined, leftOut, runsOf } from './batches.ts'
-import { alive, controlsLatch, controlsRev, rareState } from './call-columns.ts'
+import { alive, controlsLatch, controlsRev, lives, living, rareState } from './call-columns.ts'
 import { jsonArray, jsonColumn, numberColumn, textColumn } from './columns.ts'
 import type { ControlRows } from './control-rows.ts'
 import { type Row, type Session, statement, type Value } from './pool.ts'
@@ -28,9 +28,9 @@ function texts({ s, timing }: Around) {
   const held = 'o.rev = w.expect_rev AND (w.worker IS NULL OR (o.worker = w.worker AND o.epoch = w.epoch))'
   return {
     // While a worker holds a running call, what says when it is due stays as it was: unchanged, it costs no index entry.
-    usual: statement(`WITH ${controlsLatch(s)}, w AS MATERIALIZED (
+    usual: statement(`WITH ${controlsLatch(s)}, ${living(s, '$12')}, w AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::int[], $15::bigint[], ${jsonArray('$16')}) AS g(${GIVEN})
-        WHERE (g.worker IS NULL OR ${alive(s, 'g.worker', 'g.epoch')}) AND (g.controls_rev IS NULL OR g.controls_rev = ${controlsRev(s)})),
+        WHERE (g.worker IS NULL OR ${lives('g.worker', 'g.epoch')}) AND (g.controls_rev IS NULL OR g.controls_rev = ${controlsRev(s)})),
       kept AS (UPDATE ${s}steward_open AS o SET rev = w.rev, version = w.version, priority = w.priority, state = w.state, rare_state = w.rare_state, encryption_key_id = w.encryption_key_id, body = w.body,
           due_at = CASE WHEN w.state = 'running' AND w.release = 0 AND o.worker IS NOT NULL THEN o.due_at ELSE w.due_at END,
           limit_at = CASE WHEN w.state = 'running' AND w.release = 0 AND o.worker IS NOT NULL THEN o.limit_at ELSE w.limit_at END,

@@ -1,13 +1,15 @@
 /**
  * Delivers recorded alerts: at least once each, oldest first, with a stable id.
  *
- * The record is made in the transaction of its cause; this loop only carries it to `onAlert`. An alert whose
- * handler threw is delivered again with the next round.
+ * The record is made in the transaction of its cause; the rounds only carry it to `onAlert`, at once where the cause is in
+ * this process. An alert whose handler threw is delivered again a second later.
  */
 import type { Alert } from '../core/alert.ts'
 import type { Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
+import type { Rounds } from './rounds.ts'
 
+/** Between two rounds that nothing in this process asked for. */
 const ROUND_MS = 1_000
 const PAGE = 100
 /** Longest an `onAlert` may take; then the alert counts as not delivered. */
@@ -22,38 +24,35 @@ export class Alerting {
   readonly #onAlert: (alert: Alert) => void | Promise<void>
   #delivering = false
   #again = false
-  #stopTimer: (() => void) | null = null
   #stopped = false
 
-  constructor(options: { store: Store; system: System; log: Log; onAlert: (alert: Alert) => void | Promise<void> }) {
+  constructor(options: { store: Store; system: System; log: Log; rounds: Rounds; onAlert: (alert: Alert) => void | Promise<void> }) {
     this.#store = options.store
     this.#system = options.system
     this.#log = options.log
     this.#onAlert = options.onAlert
-  }
-
-  start(): void {
-    this.kick()
+    options.rounds.on('alerts', () => this.#round(), ROUND_MS)
   }
 
   /** There may be something to deliver. */
   kick(): void {
-    if (this.#stopped) return
-    if (this.#delivering) this.#again = true
-    else this.#round().catch(() => undefined)
+    this.#round().catch((error: unknown) => {
+      if (!this.#stopped) this.#log.warn('alerts could not be delivered; trying again', { error: String(error) })
+    })
   }
 
   async #round(): Promise<void> {
+    if (this.#stopped) return
+    this.#again = true
+    if (this.#delivering) return
     this.#delivering = true
-    this.#again = false
-    this.#stopTimer?.()
     try {
-      await this.deliver()
-    } catch (error) {
-      if (!this.#stopped) this.#log.warn('alerts could not be delivered; trying again', { error: String(error) })
+      while (this.#again && !this.#stopped) {
+        this.#again = false
+        await this.deliver()
+      }
     } finally {
       this.#delivering = false
-      if (!this.#stopped) this.#stopTimer = this.#system.after(this.#again ? 1 : ROUND_MS, () => this.kick(), true)
     }
   }
 
@@ -81,7 +80,6 @@ export class Alerting {
 
   /** A last round, so that what is known is told before the process goes. */
   async stop(): Promise<void> {
-    this.#stopTimer?.()
     this.#stopped = true
     await this.#within(LAST_ROUND_MS, this.deliver()).catch(() => undefined)
   }

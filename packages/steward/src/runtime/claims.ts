@@ -2,8 +2,8 @@
  * Calls this process has claimed and not begun, and when to claim more.
  *
  * Claimed calls are certainly unsent: they are given back at a pause, at close, and by anybody who finds this
- * process dead. Wake-ups are hints; each look at the store judges durable state alone, and one happens at least
- * every second.
+ * process dead. Wake-ups are hints; each look at the store judges durable state alone, and the pulse (rounds.ts) tells
+ * of due calls whose hint was lost.
  */
 import type { Call } from '../core/call.ts'
 import { decide } from '../core/decide.ts'
@@ -23,8 +23,8 @@ export type ClaimsOptions = Parts & {
   onUncertain(): void
 }
 
-/** Idle workers look at durable state this often, whatever the hints say. */
-const SWEEP_MS = 1_000
+/** What was due and was not claimed must wait for something else (a paused group): it is looked for again this much later. */
+const LOOK_AGAIN_MS = 1_000
 /** Between two claims that found nothing. */
 const CALM_MS = 2
 /** After an error of the store. */
@@ -43,6 +43,8 @@ export class Claims {
   /** The last claim found less than it asked for: nothing due is left in the store. */
   #caughtUp = false
   #lastClaimMs = 0
+  /** The same by the store's clock. */
+  #lastClaimAt = 0
   /** Refusals of the store in a row, and how long it is left alone after one. */
   #refusals = 0
   #restUntilMs = 0
@@ -90,6 +92,16 @@ export class Claims {
     if (this.#stopped) return
     this.#caughtUp = false
     if (this.#line.length === 0) this.#claimSoon()
+  }
+
+  /** @param nextDueAt what the store says is due next in `lanes`; `null`: nothing, or it was not asked. */
+  due(nextDueAt: number | null): void {
+    if (nextDueAt !== null) this.wake(nextDueAt > this.#o.store.now() ? nextDueAt : this.#lastClaimAt + LOOK_AGAIN_MS)
+  }
+
+  /** Lanes of which the next due time is worth asking for: none while there is more to claim anyway. */
+  lanes(): readonly Lane[] {
+    return this.#stopped || !this.#caughtUp ? [] : this.#lanes(this.#o.store.now())
   }
 
   /** Claims more when the line gets short. */
@@ -147,6 +159,7 @@ export class Claims {
       if (limit <= 0) return
       this.#claimAgain = false
       this.#lastClaimMs = this.#o.system.monotonicMs()
+      this.#lastClaimAt = now
       const calls = lanes.length === 0 ? [] : await this.#o.store.claim({ lease, lanes, limit, now, pausedGroups: this.#o.controls.pausedGroups(now) })
       this.#refusals = 0
       if (this.#stopped || this.#o.keeper.current !== lease) {
@@ -185,7 +198,7 @@ export class Claims {
     return calls.filter((call) => !isSealed(call))
   }
 
-  /** Sleeps until the next call is due, a hold ends, or the sweep. */
+  /** Sleeps until the next call is due, or a hold ends. */
   async #planWake(now: number): Promise<void> {
     const lanes = this.#lanes(now)
     const nowMs = this.#o.system.monotonicMs()
@@ -193,9 +206,8 @@ export class Claims {
     if (asks) this.#lastDueMs = nowMs
     const dueAt = asks ? await this.#o.store.nextDueAt(lanes) : null
     const endAt = this.#o.controls.nextEndAt(now)
-    // What was due already and was not claimed must wait for something else (a paused group): the sweep looks again.
-    const nextAt = dueAt === null || dueAt <= now ? Number.POSITIVE_INFINITY : dueAt
-    this.wake(Math.min(now + SWEEP_MS, nextAt, endAt ?? Number.POSITIVE_INFINITY))
+    if (dueAt !== null) this.wake(dueAt <= now ? now + LOOK_AGAIN_MS : dueAt)
+    if (endAt !== null) this.wake(endAt)
   }
 
   /** Operations that may be worked on now. */

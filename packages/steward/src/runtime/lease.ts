@@ -7,7 +7,7 @@
  * this process until a heartbeat was answered `alive`. If it was answered "fenced", every attempt of the old
  * identity is lost to us: `onLost` runs, and the next use enlists a new identity.
  */
-import type { Lane, Lease, Store } from '../ports/store.ts'
+import type { Lane, Lease, Pulse, Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 
 export type LeaseOptions = {
@@ -19,13 +19,13 @@ export type LeaseOptions = {
   readonly host: string
   readonly pid: number
   lanes(): readonly Lane[]
+  /** Extends the lease until then. */
+  beat(lease: Lease, leaseUntilAt: number): Promise<Pick<Pulse, 'alive'>>
   /** A process that works calls lives until it is closed; one that only submits may end. */
   keepsProcessAlive(): boolean
   onLost(): void
   /** The lease had run out unnoticed by others, and holds again. */
   onHeldAgain(): void
-  /** The store's controls are of this revision. */
-  onControlsRev(rev: number): void
 }
 
 export class LeaseKeeper {
@@ -106,7 +106,7 @@ export class LeaseKeeper {
     this.#asking = true
     try {
       const untilAt = store.now() + leaseMs
-      const beat = await store.beat(lease, untilAt)
+      const beat = await this.#options.beat(lease, untilAt)
       this.#missed = 0
       if (this.#lease !== lease) return
       if (!beat.alive) return this.#lost(lease)
@@ -114,7 +114,6 @@ export class LeaseKeeper {
       this.#validUntilMs = sentMs + leaseMs
       this.#validUntilAt = untilAt
       if (lapsed) this.#options.onHeldAgain()
-      this.#options.onControlsRev(beat.controlsRev)
     } catch (error) {
       this.#missed++
       if (this.#missed === 1 || this.#missed % 20 === 0) log.warn('the heartbeat could not be stored; nothing is sent once the lease runs out', { worker: lease.worker, error: String(error) })

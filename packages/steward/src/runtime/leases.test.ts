@@ -102,7 +102,7 @@ onEachStore((make) => {
     const performing = steward.perform(charge, { key: 'a', input: {}, wait: '1s' })
     await world.until(() => door.entered() === 1)
     // A blocked event loop: time goes on, no timer ran, no heartbeat was sent.
-    watched.refuse = (method) => { if (method === 'beat') throw new Error('unreachable') }
+    watched.refuse = (method) => { if (method === 'pulse') throw new Error('unreachable') }
     world.time.advance(4_100)
     door.release()
     await world.until(() => refusals.length === 1, 5_000)
@@ -116,7 +116,7 @@ onEachStore((make) => {
     const charge = scripted(world, { idempotency }, answers(1))
     const { steward, watched } = await world.work({ operations: [charge] })
     await world.pass(1_000)
-    watched.refuse = (method) => { if (method === 'beat') throw new Error('unreachable') }
+    watched.refuse = (method) => { if (method === 'pulse') throw new Error('unreachable') }
     await world.pass(5_000)
     await world.got(steward.submit(charge, { key: 'a', input: {} }))
     await world.pass(5_000)

@@ -16,6 +16,7 @@ import type { ControlsCopy } from './controls.ts'
 import type { LeaseKeeper } from './lease.ts'
 import type { Recorder } from './recorder.ts'
 import type { Registry } from './registry.ts'
+import type { Rounds } from './rounds.ts'
 import { invariantBroken, noWorker, notUnderstood } from './unworked.ts'
 
 export type RecoveryOptions = {
@@ -26,15 +27,14 @@ export type RecoveryOptions = {
   readonly controls: ControlsCopy
   readonly keeper: LeaseKeeper
   readonly recorder: Recorder
+  readonly rounds: Rounds
   /** Ended calls are pruned this long after their end; `null` for never. */
   readonly keepEndedForMs: number | null
   onRecovered(): void
   onAlerts(): void
 }
 
-/** Dead workers are looked for this often. */
-const DEATH_MS = 250
-/** Ends by time are looked for this often. */
+/** Ends by time are looked for this often, at most. */
 const OVERDUE_MS = 1_000
 /** Work that nobody understands, or that nobody works, is looked for this often. */
 const WATCH_MS = 10_000
@@ -53,10 +53,10 @@ export class Recovery {
     this.#o = options
   }
 
-  /** Starts the rounds of a worker, the first one at once. */
+  /** Starts the rounds of a worker. */
   startWorker(): void {
-    this.#every('death', DEATH_MS, () => this.#buryDead(), true)
-    this.#every('overdue', OVERDUE_MS, () => this.#endOverdue(), true)
+    this.#o.rounds.on('dead', () => this.#buryDead())
+    this.#o.rounds.on('overdue', () => this.#endOverdue(), OVERDUE_MS)
     if (this.#o.keepEndedForMs !== null) this.#every('prune', PRUNE_MS, () => this.#prune(), true)
   }
 

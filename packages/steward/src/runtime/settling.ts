@@ -8,18 +8,19 @@ import type { Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import { type Recorder, thrownText } from './recorder.ts'
 import type { Registry } from './registry.ts'
+import type { Rounds } from './rounds.ts'
 
+/** Between two rounds, and the first wait after a handler that threw. */
 const ROUND_MS = 1_000
 const LONGEST_WAIT_MS = 300_000
 /** From this try on, each power of two raises the alert. */
 const ALERT_FROM = 4
 const PAGE = 50
 
-export type SettlingOptions = { readonly store: Store; readonly system: System; readonly log: Log; readonly registry: Registry; readonly recorder: Recorder; onAlerts(): void }
+export type SettlingOptions = { readonly store: Store; readonly system: System; readonly log: Log; readonly registry: Registry; readonly recorder: Recorder; readonly rounds: Rounds; onAlerts(): void }
 
 export class Settling {
   readonly #o: SettlingOptions
-  #stopTimer: (() => void) | null = null
   #stopped = false
 
   constructor(options: SettlingOptions) {
@@ -27,18 +28,11 @@ export class Settling {
   }
 
   start(): void {
-    if (this.#stopTimer || this.#stopped) return
-    const turn = (): void => {
-      this.#round().catch(() => undefined).finally(() => {
-        if (!this.#stopped) this.#stopTimer = this.#o.system.after(ROUND_MS, turn, true)
-      })
-    }
-    this.#stopTimer = this.#o.system.after(1, turn, true)
+    this.#o.rounds.on('settles', () => this.#round(), ROUND_MS)
   }
 
   stop(): void {
     this.#stopped = true
-    this.#stopTimer?.()
   }
 
   async #round(): Promise<void> {

@@ -30,6 +30,7 @@ import { Recorder, refuseInsideTx } from './recorder.ts'
 import { Recovery } from './recovery.ts'
 import { Registry } from './registry.ts'
 import { restore } from './restoring.ts'
+import { Rounds } from './rounds.ts'
 import { Settling } from './settling.ts'
 import { consoleLog, realSystem } from './system.ts'
 import { Worker } from './worker.ts'
@@ -59,6 +60,7 @@ export class Steward implements StewardApi {
   readonly #keeper: LeaseKeeper
   readonly #worker: Worker
   readonly #entrance: Entrance
+  readonly #rounds: Rounds
   readonly #recovery: Recovery
   readonly #alerting: Alerting | null
   readonly #settling: Settling
@@ -83,24 +85,34 @@ export class Steward implements StewardApi {
     const witness = (this.#witness = createWitness(system))
     const recorder = (this.#recorder = new Recorder({ store, system, log, outcomes, witness, onAlerts }))
     const release = options.release ?? null
+    const rounds = (this.#rounds = new Rounds({
+      store, system, log,
+      lease: () => this.#keeper.current,
+      operations: () => (this.#worker.started ? registry.names() : []),
+      lanes: () => this.#worker.lanes,
+      onPulse: ({ controlsRev, nextDueAt }) => {
+        if (controlsRev !== controls.rev) this.#controlsMoved()
+        this.#worker.told(nextDueAt)
+      },
+    }))
     const keeper = (this.#keeper = new LeaseKeeper({
       store, system, log, release,
       leaseMs: options.lease === undefined ? DEFAULT_LEASE_MS : leaseMs(options.lease),
       host: os.hostname(), pid: process.pid,
       lanes: () => (this.#worker.started ? [...registry.all()].map((known) => known.lane) : []),
+      beat: (lease, leaseUntilAt) => rounds.beat(lease, leaseUntilAt),
       keepsProcessAlive: () => this.#worker.started,
       onLost: () => {
         this.#worker.lost()
         this.#controlsMoved()
       },
       onHeldAgain: () => this.#worker.leaseHeld(),
-      onControlsRev: (rev) => { if (rev !== controls.rev) this.#controlsMoved() },
     }))
     const worker = (this.#worker = new Worker({ store, system, log, registry, controls, keeper, recorder, witness, release, failpoints: options.failpoints ?? null, concurrency: this.#concurrency }))
     this.#entrance = new Entrance({ store, system, log, controls, keeper, recorder, worker, release, sealsWith: options.encryption?.use ?? null, onAlerts })
-    this.#recovery = new Recovery({ store, system, log, registry, controls, keeper, recorder, keepEndedForMs: options.keepEndedFor === undefined ? null : durationMs(options.keepEndedFor, 'keepEndedFor'), onRecovered: () => worker.hint(), onAlerts })
-    this.#settling = new Settling({ store, system, log, registry, recorder, onAlerts })
-    this.#alerting = options.onAlert === null ? null : new Alerting({ store, system, log, onAlert: outside(witness, options.onAlert ?? alertLine(log)) })
+    this.#recovery = new Recovery({ store, system, log, registry, controls, keeper, recorder, rounds, keepEndedForMs: options.keepEndedFor === undefined ? null : durationMs(options.keepEndedFor, 'keepEndedFor'), onRecovered: () => worker.hint(), onAlerts })
+    this.#settling = new Settling({ store, system, log, registry, recorder, rounds, onAlerts })
+    this.#alerting = options.onAlert === null ? null : new Alerting({ store, system, log, rounds, onAlert: outside(witness, options.onAlert ?? alertLine(log)) })
   }
 
   /**
@@ -119,6 +131,7 @@ export class Steward implements StewardApi {
     try {
       await steward.#open()
     } catch (error) {
+      steward.#rounds.stop()
       steward.#recovery.stop()
       steward.#witness.dispose()
       await steward.#store.close().catch(() => undefined)
@@ -136,7 +149,7 @@ export class Steward implements StewardApi {
       this.#outcomes.hint()
     })
     this.#recovery.startWatching()
-    this.#alerting?.start()
+    this.#rounds.start()
   }
 
   #controlsMoved(): void {
@@ -156,6 +169,7 @@ export class Steward implements StewardApi {
     this.#sayLanes()
     this.#recovery.startWorker()
     this.#settling.start()
+    this.#rounds.start()
   }
 
   async submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>> {
@@ -447,6 +461,7 @@ export class Steward implements StewardApi {
   async #close(graceMs: number): Promise<void> {
     this.#unhint?.()
     await this.#worker.close(graceMs)
+    this.#rounds.stop()
     this.#recovery.stop()
     this.#settling.stop()
     await this.#alerting?.stop()

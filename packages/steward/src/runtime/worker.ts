@@ -9,7 +9,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { Lease } from '../ports/store.ts'
+import type { Lane, Lease } from '../ports/store.ts'
 import { Attempts } from './attempts.ts'
 import { Claims } from './claims.ts'
 import { HoldRules } from './hold-rules.ts'
@@ -92,6 +92,18 @@ export class Worker {
   /** A call will be due then. */
   dueAt(at: number): void {
     if (this.#started && !this.#closing) this.#claims.wake(at)
+  }
+
+  /** What the store says is due next; see `lanes`. */
+  told(nextDueAt: number | null): void {
+    if (!this.#started || this.#closing) return
+    this.#claims.due(nextDueAt)
+    this.#pump()
+  }
+
+  /** Lanes of which it wants to know that. */
+  get lanes(): readonly Lane[] {
+    return this.#started && !this.#closing ? this.#claims.lanes() : []
   }
 
   /** Takes a slot for a call that is about to be inserted as begun; false when that must not be. */

@@ -8,7 +8,7 @@
 import { resolve } from 'node:path'
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallerTx, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, CallerTx, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import { recordDecoder } from '../store-sql/record.ts'
 import { StoreClock } from '../store-sql/store-clock.ts'
 import { machineClock, machineTicks } from './clock.ts'
@@ -57,6 +57,8 @@ const ALL_WELL = { ok: true } as const
 
 class SqliteStore implements Store {
   readonly name: string
+  /** A dead process is found as soon: its lock is gone. */
+  readonly pulseMs = 250
   readonly #path: string
   readonly #options: SqliteOptions
   readonly #listeners = new Set<() => void>()
@@ -173,8 +175,11 @@ class SqliteStore implements Store {
     // A worker that lost its lease comes back under a new name: what it was is fenced, and its file proves nothing more.
     for (const gone of (await this.#ask('enlist', row)) as string[]) this.#forget(gone)
   }
-  async beat(lease: Requests['leave'], leaseUntilAt: number): Promise<Beat> {
-    return (await this.#ask('beat', { lease, leaseUntilAt })) as Beat
+  async pulse(query: PulseQuery): Promise<Pulse> {
+    const { lease, leaseUntilAt } = query
+    const beat = lease === null || leaseUntilAt === null ? null : this.#ask('beat', { lease, leaseUntilAt })
+    const [beaten, pulse] = await Promise.all([beat, this.#ask('pulse', { ...query, ours: openWorkers.of(this.#path) })])
+    return { ...(pulse as Pulse), ...(beaten as Partial<Pulse> | null) }
   }
   async leave(lease: Requests['leave']): Promise<void> {
     await this.#ask('leave', lease)

@@ -6,6 +6,7 @@ import { LIMITS } from '../core/limits.ts'
 import type { CallRows } from './call-rows.ts'
 import { applyControl, readControls } from './control-rows.ts'
 import type { laneRows } from './lanes.ts'
+import { type Look, looks } from './pulse.ts'
 import type { questions } from './questions.ts'
 import { StoreRefusal } from './refusals.ts'
 import type { SideFiles } from './side-files.ts'
@@ -28,6 +29,7 @@ export type Requests = {
   alertsDelivered: { ids: readonly string[]; at: number }
   settleTold: { id: string; dueAt: number | null; tries: number }
   pruneThese: readonly { id: string; rev: number; state: string; digests: Readonly<Record<string, string>> }[]
+  pulse: Look
   workers: null
   get: string
   find: { operation: string; key: string }
@@ -131,6 +133,7 @@ function prunes(shared: Prepared, calls: CallRows) {
 /** Requests that only read: they run after the commit of whatever came with them. */
 export function reading({ shared, calls, lanes, workers, questions }: Parts): Outside {
   return {
+    pulse: looks(shared, lanes, workers),
     workers: () => workers.read(),
     leasedTo: ({ lease, limit }) => workers.leasedTo(lease, limit),
     get: (id) => calls.bodyOf(id),

@@ -6,7 +6,7 @@
  * stay for an hour, for people; a missing row refuses writes as a fenced one does.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Beat, Lease, WorkerRow } from '../ports/store.ts'
+import type { Lease, Pulse, WorkerRow } from '../ports/store.ts'
 import type { SideFiles } from './side-files.ts'
 import { known, names } from './questions.ts'
 import type { Operations } from './requests.ts'
@@ -28,6 +28,7 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
   // Few rows are leased; a planner without statistics would rather walk over all that wait.
   const lost = `FROM steward_open AS o INDEXED BY steward_open_lease WHERE o.worker IS NOT NULL AND NOT EXISTS (SELECT 1 FROM steward_worker AS w WHERE w.worker = o.worker AND w.epoch = o.epoch AND w.fenced = 0)`
   const freeLost = db.prepare(`UPDATE steward_open SET worker = NULL, epoch = NULL WHERE seq IN (SELECT o.seq ${lost} AND o.state <> 'running')`)
+  const lostOne = db.prepare(`SELECT 1 ${lost} AND (o.state <> 'running' OR o.operation IN (SELECT value FROM json_each(?))) LIMIT 1`)
   const stuckRows = db.prepare(`SELECT o.operation, o.version, count(*) AS n ${lost} AND o.state = 'running' GROUP BY o.operation, o.version`)
   const orphaned = db.prepare(`SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body ${lost} AND o.state = 'running' AND ${known('o')} ORDER BY o.seq LIMIT ?`)
   const leased = db.prepare('SELECT o.body || char(10) || (SELECT k.input FROM steward_key AS k WHERE k.seq = o.seq) AS body FROM steward_open AS o INDEXED BY steward_open_lease WHERE o.worker IS NOT NULL AND o.worker = ? AND o.epoch = ? ORDER BY o.seq LIMIT ?')
@@ -45,8 +46,15 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
     fenced: row['fenced'] === 1,
   }))
 
+  const isDead = (row: WorkerRow, now: number, except: string | null, ours: readonly string[]): boolean =>
+    !row.fenced && row.worker !== except && (row.leaseUntilAt <= now || (!ours.includes(row.worker) && sideFiles.provesDeath(row.worker)))
+
   return {
     read,
+    /** @param ours workers of this process that are open: their death is never asked of a file. */
+    anyDead: (now: number, except: string | null, ours: readonly string[]): boolean => read().some((row) => isDead(row, now, except, ours)),
+    /** @param names operations as a JSON list. */
+    anyLost: (names: string): boolean => lostOne.get(names) !== undefined,
     /** @returns earlier workers of this opening that are fenced or gone: their files were let go. */
     enlist(tx: Transaction, row: Omit<WorkerRow, 'fenced'>): string[] {
       sideFiles.hold(row.worker)
@@ -56,7 +64,7 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
       lost.forEach((worker) => sideFiles.letGo(worker))
       return lost
     },
-    beat(tx: Transaction, lease: Lease, leaseUntilAt: number): Beat {
+    beat(tx: Transaction, lease: Lease, leaseUntilAt: number): Pick<Pulse, 'alive' | 'controlsRev'> {
       const alive = Number(beatRow.run(tx.now, leaseUntilAt, lease.worker, lease.epoch).changes) > 0
       return { alive, controlsRev: tx.controlsRev }
     },
@@ -69,9 +77,8 @@ export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
       drop.run(lease.worker, lease.epoch)
       tx.forgetWorkers()
     },
-    /** @param ours workers of this process that are open: their death is never asked of a file. */
     fenceDead(tx: Transaction, now: number, except: string | null, ours: readonly string[]): WorkerRow[] {
-      const dead = read().filter((row) => !row.fenced && row.worker !== except && (row.leaseUntilAt <= now || (!ours.includes(row.worker) && sideFiles.provesDeath(row.worker))))
+      const dead = read().filter((row) => isDead(row, now, except, ours))
       for (const row of dead) fence.run(row.worker, row.epoch)
       dropOld.run(now - KEEP_FENCED_MS)
       tx.forgetWorkers()

@@ -9,7 +9,7 @@ import { limitAt } from '../core/conclude.ts'
 import { StewardError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
-import type { Backlog, ClaimQuery, EarlyFact, Lane, ListQuery, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite, WriteResult } from '../ports/store.ts'
+import type { Backlog, ClaimQuery, EarlyFact, Lane, ListQuery, SettleDue, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite, WriteResult } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import { keyName, type MemoryData, memoryData, place, type Row } from './memory-data.ts'
 import { applyControl, applyInsert, applyWrite, claimableAt, copy, guardOf, holds, isAlive, noticeSetBack, raise } from './memory-rows.ts'
@@ -40,6 +40,7 @@ const NO_TX: SettleTx = {
 
 class StoreInMemory implements MemoryStore {
   readonly name = 'memory'
+  readonly pulseMs = 250
   readonly data: MemoryData
   readonly #system: Pick<System, 'now' | 'soon'>
   readonly #tx: SettleTx
@@ -140,11 +141,21 @@ class StoreInMemory implements MemoryStore {
   leasedTo: Store['leasedTo'] = (lease, limit) => this.#at(() => [...this.data.open.values()].filter((row) => holds(row, lease)).sort((a, b) => a.seq - b.seq).slice(0, limit).map((row) => copy(row.call)))
 
   enlist: Store['enlist'] = (row) => this.#change(() => void this.data.workers.set(row.worker, { ...copy(row), fenced: false }))
-  beat: Store['beat'] = (lease, leaseUntilAt) => this.#at(() => {
-    const alive = isAlive(this.data, lease)
-    const row = this.data.workers.get(lease.worker)
-    if (alive && row) this.data.workers.set(lease.worker, { ...row, beatAt: Math.max(row.beatAt, this.now()), leaseUntilAt: Math.max(row.leaseUntilAt, leaseUntilAt) })
-    return { alive, controlsRev: this.data.controlsRev }
+  pulse: Store['pulse'] = (query) => this.#at(() => {
+    const { lease, leaseUntilAt, lanes, now } = query
+    const row = lease !== null && isAlive(this.data, lease) ? this.data.workers.get(lease.worker) : undefined
+    if (row && leaseUntilAt !== null) this.data.workers.set(row.worker, { ...row, beatAt: Math.max(row.beatAt, this.now()), leaseUntilAt: Math.max(row.leaseUntilAt, leaseUntilAt) })
+    return {
+      alive: row !== undefined,
+      controlsRev: this.data.controlsRev,
+      todo: {
+        dead: this.#dead(now, lease?.worker ?? null).length > 0 || this.#lost().some(({ call }) => call.state !== 'running' || query.operations.includes(call.operation)),
+        overdue: this.#overdue(now, query.operations).length > 0,
+        settles: this.#settles(now, query.operations).length > 0,
+        alerts: [...this.data.alerts.values()].some((one) => one.deliveredAt === null),
+      },
+      nextDueAt: lanes.length === 0 ? null : this.#nextDueAt(lanes),
+    }
   })
   leave: Store['leave'] = (lease) => this.#change(() => {
     for (const row of this.data.open.values()) if (holds(row, lease) && row.call.state !== 'running') row.lease = null
@@ -154,16 +165,19 @@ class StoreInMemory implements MemoryStore {
   proveDead(worker: string): void {
     this.data.dead.add(worker)
   }
-  fenceDead: Store['fenceDead'] = (now, except) => this.#change(() => {
-    const dead = [...this.data.workers.values()].filter((row) => !row.fenced && row.worker !== except && (row.leaseUntilAt <= now || this.data.dead.has(row.worker)))
-    return dead.map((row) => {
-      const fenced: WorkerRow = { ...row, fenced: true }
-      this.data.workers.set(row.worker, fenced)
-      return copy(fenced)
-    })
-  }, (fenced) => fenced.length > 0)
+  #dead(now: number, except: string | null): WorkerRow[] {
+    return [...this.data.workers.values()].filter((row) => !row.fenced && row.worker !== except && (row.leaseUntilAt <= now || this.data.dead.has(row.worker)))
+  }
+  #lost(): Row[] {
+    return [...this.data.open.values()].filter((row) => row.lease !== null && !isAlive(this.data, row.lease))
+  }
+  fenceDead: Store['fenceDead'] = (now, except) => this.#change(() => this.#dead(now, except).map((row) => {
+    const fenced: WorkerRow = { ...row, fenced: true }
+    this.data.workers.set(row.worker, fenced)
+    return copy(fenced)
+  }), (fenced) => fenced.length > 0)
   orphans: Store['orphans'] = (limit, operations) => this.#at(() => {
-    const lost = [...this.data.open.values()].filter((row) => row.lease !== null && !isAlive(this.data, row.lease))
+    const lost = this.#lost()
     for (const row of lost) if (row.call.state !== 'running') row.lease = null
     return lost.filter((row) => row.call.state === 'running' && isOf(row.call, operations)).slice(0, limit).map((row) => copy(row.call))
   })
@@ -182,8 +196,10 @@ class StoreInMemory implements MemoryStore {
     matching.sort((a, b) => (query.newestFirst ? b.seq - a.seq : a.seq - b.seq))
     return matching.slice(0, query.limit).map((row) => copy(row.call))
   })
-  overdue: Store['overdue'] = (now, limit, operations) => this.#at(() => this.#open()
-    .filter((row) => isOf(row.call, operations) && row.lease === null && row.call.stop === null && row.call.state !== 'running' && row.call.state !== 'accepted' && (limitAt(row.call) ?? Number.POSITIVE_INFINITY) <= now)
+  #overdue(now: number, operations: readonly string[] | undefined): Row[] {
+    return this.#open().filter((row) => isOf(row.call, operations) && row.lease === null && row.call.stop === null && row.call.state !== 'running' && row.call.state !== 'accepted' && (limitAt(row.call) ?? Number.POSITIVE_INFINITY) <= now)
+  }
+  overdue: Store['overdue'] = (now, limit, operations) => this.#at(() => this.#overdue(now, operations)
     .sort((a, b) => (limitAt(a.call) as number) - (limitAt(b.call) as number))
     .slice(0, limit).map((row) => copy(row.call)))
   #open(): Row[] {
@@ -200,12 +216,15 @@ class StoreInMemory implements MemoryStore {
     }
     return [...lanes.values()].sort((a, b) => (a.operation < b.operation ? -1 : a.operation > b.operation ? 1 : a.version - b.version))
   })
-  nextDueAt: Store['nextDueAt'] = (lanes) => this.#at(() => this.#open()
-    .filter((row) => row.lease === null && understands(lanes, row.call))
-    .reduce<number | null>((next, row) => {
-      const at = claimableAt(row.call)
-      return at === null ? next : Math.min(at, next ?? at)
-    }, null))
+  nextDueAt: Store['nextDueAt'] = (lanes) => this.#at(() => this.#nextDueAt(lanes))
+  #nextDueAt(lanes: readonly Lane[]): number | null {
+    return this.#open()
+      .filter((row) => row.lease === null && understands(lanes, row.call))
+      .reduce<number | null>((next, row) => {
+        const at = claimableAt(row.call)
+        return at === null ? next : Math.min(at, next ?? at)
+      }, null)
+  }
 
   keepEarlyFact: Store['keepEarlyFact'] = (operation, key, fact) => this.#change(() => {
     const id = this.data.keys.get(keyName(operation, key))
@@ -247,9 +266,11 @@ class StoreInMemory implements MemoryStore {
     }
   })
 
-  settlesDue: Store['settlesDue'] = (now, limit, operations) => this.#at(() => [...this.data.open.values()]
-    .flatMap((row) => (row.settle !== null && row.settle.dueAt <= now && isEnd(row.call.state) && isOf(row.call, operations) ? [{ call: copy(row.call), ...row.settle }] : []))
-    .sort((a, b) => a.dueAt - b.dueAt).slice(0, limit))
+  #settles(now: number, operations: readonly string[] | undefined): SettleDue[] {
+    return [...this.data.open.values()].flatMap((row) => (row.settle !== null && row.settle.dueAt <= now && isEnd(row.call.state) && isOf(row.call, operations) ? [{ call: row.call, ...row.settle }] : []))
+  }
+  settlesDue: Store['settlesDue'] = (now, limit, operations) => this.#at(() => this.#settles(now, operations)
+    .sort((a, b) => a.dueAt - b.dueAt).slice(0, limit).map(copy))
   settleTold: Store['settleTold'] = (id, dueAt, tries) => this.#change(() => {
     const row = this.data.rows.get(id)
     if (!row) return

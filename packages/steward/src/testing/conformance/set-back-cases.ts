@@ -1,7 +1,7 @@
 /** A store whose database came back as it was at an earlier time. Places without `backup` cannot play these. */
 import assert from 'node:assert/strict'
 import type { Store } from '../../ports/store.ts'
-import { begun, type Case, changed, claimOf, enlist, inserting, put, START, type World, write } from './world.ts'
+import { beat, begun, type Case, changed, claimOf, enlist, inserting, put, START, type World, write } from './world.ts'
 
 const SAID = { lostSinceAt: START, noticedAt: START + 30_000, lookFirstUntilAt: START + 90_000, by: 'ana', why: 'the disk was lost' }
 
@@ -47,7 +47,7 @@ export const setBackCases: readonly Case[] = [
     await restore()
     // What is under way may be refused as uncertain; whatever is answered, nothing is begun after that.
     await write(store, begun(call, lease, { controlsRev: seen })).catch(() => undefined)
-    assert.deepEqual((await store.beat(lease, START + 90_000)).alive, false)
+    assert.deepEqual(await beat(store, lease, START + 90_000), false)
     assert.equal(await holdOf(store), 'pause')
     const fresh = await enlist(store, 'w2', 2, START + 120_000)
     const [again] = await claimOf(store, fresh, { now: START + 30_000 })

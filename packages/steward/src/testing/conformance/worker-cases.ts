@@ -1,6 +1,6 @@
 /** Claims, leases, fencing, and what becomes of a lost worker's calls. */
 import assert from 'node:assert/strict'
-import { begun, type Case, changed, claimOf, ended, enlist, OPERATION, put, running, START, write } from './world.ts'
+import { alert, beat, begun, type Case, changed, claimOf, ended, enlist, OPERATION, pulse, put, running, START, write } from './world.ts'
 
 const ids = (calls: readonly { readonly id: string }[]): string[] => calls.map((call) => call.id)
 
@@ -86,10 +86,10 @@ export const workerCases: readonly Case[] = [
     const store = await world.open()
     const lease = await enlist(store, 'w1')
     world.place.setClock(START + 500)
-    assert.deepEqual(await store.beat(lease, START + 90_000), { alive: true, controlsRev: 0 })
+    assert.equal(await beat(store, lease, START + 90_000), true)
     assert.deepEqual(await store.workers(), [{ worker: 'w1', epoch: 1, host: 'here', pid: 1, startedAt: START, beatAt: START + 500, leaseUntilAt: START + 90_000, lanes: [{ operation: OPERATION, versions: [1] }], release: null, fenced: false }])
-    assert.equal((await store.beat({ worker: 'w1', epoch: 2 }, START)).alive, false)
-    assert.equal((await store.beat({ worker: 'w9', epoch: 1 }, START)).alive, false)
+    assert.equal(await beat(store, { worker: 'w1', epoch: 2 }, START), false)
+    assert.equal(await beat(store, { worker: 'w9', epoch: 1 }, START), false)
   } },
   { name: 'fences a worker past its lease, and takes no write of it from then on', run: async (world) => {
     const store = await world.open()
@@ -105,15 +105,67 @@ export const workerCases: readonly Case[] = [
     assert.deepEqual(await write(store, ended(busy, 'succeeded', { lease })), { ok: false, why: 'lease', call: busy })
     assert.deepEqual(await write(store, begun(call, lease)), { ok: false, why: 'lease', call })
     assert.deepEqual(await claimOf(store, lease), [])
-    assert.equal((await store.beat(lease, START + 1e6)).alive, false)
+    assert.equal(await beat(store, lease, START + 1e6), false)
     assert.deepEqual(await store.get(busy.id), busy)
-    assert.equal((await store.beat(healthy, START + 1e6)).alive, true)
+    assert.equal(await beat(store, healthy, START + 1e6), true)
+  } },
+  { name: 'says in one answer what there is to do, and nothing where there is nothing', run: async (world) => {
+    const store = await world.open()
+    const lease = await enlist(store, 'w1', 1, START + 1e9)
+    const nothing = { alive: true, controlsRev: 0, todo: { dead: false, overdue: false, settles: false, alerts: false }, nextDueAt: null }
+    assert.deepEqual(await pulse(store, lease), nothing)
+    assert.deepEqual(await pulse(store, null), { ...nothing, alive: false })
+    await put(store, world.call({ dueAt: START + 7, giveUpAt: START + 100 }), world.call({ operation: 'refund-order', giveUpAt: START + 1 }), world.call({ version: 2 }))
+    assert.deepEqual(await pulse(store, lease), { ...nothing, nextDueAt: START + 7 })
+    assert.deepEqual((await pulse(store, lease, START + 99)).todo, nothing.todo)
+    assert.deepEqual((await pulse(store, lease, START + 100)).todo, { ...nothing.todo, overdue: true })
+    const call = world.call({ dueAt: null })
+    await put(store, call)
+    await write(store, ended(call, 'succeeded', { settleDueAt: START + 3, alerts: [alert('a1')], controls: [{ set: { kind: 'provider', name: 'stripe', mode: 'pause', untilAt: null, by: 'ana', why: 'x', at: START } }] }))
+    assert.deepEqual(await pulse(store, lease), { ...nothing, controlsRev: 1, todo: { ...nothing.todo, alerts: true }, nextDueAt: START + 7 })
+    assert.deepEqual((await pulse(store, lease, START + 3)).todo, { ...nothing.todo, alerts: true, settles: true })
+    await store.alertsDelivered(['a1'], START)
+    await store.settleTold(call.id, null, 1)
+    assert.deepEqual((await pulse(store, lease, START + 3)).todo, nothing.todo)
+    const asked = { now: START + 100, lease, leaseUntilAt: null, operations: [], lanes: [] }
+    assert.deepEqual(await store.pulse(asked), { ...nothing, controlsRev: 1 })
+  } },
+  { name: 'says that a worker is dead until all that it left is taken care of', run: async (world) => {
+    const store = await world.open()
+    const [lost, healthy] = [await enlist(store, 'w1'), await enlist(store, 'w2', 1, START + 1e9)]
+    const orphan = await running(world, store, lost)
+    const claimed = world.call()
+    await put(store, claimed)
+    await claimOf(store, lost)
+    const dead = async (): Promise<boolean> => (await pulse(store, healthy, START + 60_000)).todo.dead
+    assert.equal((await pulse(store, healthy, START + 59_999)).todo.dead, false)
+    assert.equal((await pulse(store, lost, START + 60_000)).todo.dead, false)
+    assert.equal(await dead(), true)
+    await store.fenceDead(START + 60_000, 'w2')
+    assert.equal(await dead(), true)
+    assert.deepEqual(await store.orphans(10), [orphan])
+    assert.equal(await dead(), true)
+    await write(store, changed(orphan, { state: 'in_doubt', dueAt: null }, { leaseAfter: 'release' }))
+    assert.equal(await dead(), false)
+  } },
+  { name: 'says that a worker left calls which it had begun, and none that it had only claimed', run: async (world) => {
+    const store = await world.open()
+    const [one, two, other] = [await enlist(store, 'w1'), await enlist(store, 'w2'), await enlist(store, 'w3', 1, START + 1e9)]
+    const busy = await running(world, store, one)
+    await put(store, world.call())
+    await claimOf(store, two)
+    await store.leave(two)
+    assert.equal((await pulse(store, other)).todo.dead, false)
+    await store.leave(one)
+    assert.equal((await pulse(store, other)).todo.dead, true)
+    assert.equal((await store.pulse({ now: START, lease: other, leaseUntilAt: null, operations: ['refund-order'], lanes: [] })).todo.dead, false)
+    assert.deepEqual(await store.orphans(10, [OPERATION]), [busy])
   } },
   { name: 'never fences the one that asks', run: async (world) => {
     const store = await world.open()
     const lease = await enlist(store, 'w1')
     assert.deepEqual(await store.fenceDead(START + 1e9, 'w1'), [])
-    assert.equal((await store.beat(lease, START)).alive, true)
+    assert.equal(await beat(store, lease, START), true)
   } },
   { name: 'shows begun calls of lost workers as orphans, and gives their claims back', run: async (world) => {
     const store = await world.open()

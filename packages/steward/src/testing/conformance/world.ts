@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Alert } from '../../core/alert.ts'
 import type { Call, EndState } from '../../core/call.ts'
-import type { CallWrite, InsertWrite, Lease, Store, WriteResult } from '../../ports/store.ts'
+import type { CallWrite, InsertWrite, Lease, Pulse, Store, WriteResult } from '../../ports/store.ts'
 
 /** One place where a store keeps its data. Every case gets a new, empty one. */
 export interface StorePlace {
@@ -67,6 +67,16 @@ export async function put(store: Store, ...calls: readonly Call[]): Promise<void
 export async function enlist(store: Store, worker: string, epoch = 1, leaseUntilAt = START + 60_000): Promise<Lease> {
   await store.enlist({ worker, epoch, host: 'here', pid: 1, startedAt: START, beatAt: START, leaseUntilAt, lanes: [{ operation: OPERATION, versions: [1] }], release: null })
   return { worker, epoch }
+}
+
+/** A heartbeat alone. */
+export async function beat(store: Store, lease: Lease, leaseUntilAt: number): Promise<boolean> {
+  return (await store.pulse({ now: store.now(), lease, leaseUntilAt, operations: [], lanes: [] })).alive
+}
+
+/** What there is to do, as the worker sees it at `now`. */
+export async function pulse(store: Store, lease: Lease | null, now = START): Promise<Pulse> {
+  return store.pulse({ now, lease, leaseUntilAt: null, operations: [OPERATION], lanes: [{ operation: OPERATION, versions: [1] }] })
 }
 
 export async function claimOf(store: Store, lease: Lease, more: Partial<Parameters<Store['claim']>[0]> = {}): Promise<readonly Call[]> {

@@ -1,0 +1,32 @@
+/**
+ * How often a look from the beginning may be taken, where one from a remembered place would do for the moment: as often as
+ * looks are quick. One that had to walk over many dead entries is not repeated before twenty times as long has passed, so that such
+ * looks take a twentieth of the time at most, whatever lies there.
+ */
+const SHARE = 20
+/** A look that takes no longer than this may be repeated at once, unless there is more to be had. Milliseconds. */
+const QUICK_MS = 100
+
+export class Pace {
+  readonly #ticks: () => number
+  #tookMs = 0
+  #endedMs = Number.NEGATIVE_INFINITY
+
+  constructor(ticks: () => number) {
+    this.#ticks = ticks
+  }
+
+  /** Whether a look from the beginning should wait. @param goingOn there is more to be had from the remembered place: then also a quick one. */
+  rests(goingOn: boolean): boolean {
+    return (goingOn || this.#tookMs > QUICK_MS) && this.#ticks() < this.#endedMs + SHARE * this.#tookMs
+  }
+
+  /** Takes a look from the beginning. */
+  async timed<Value>(look: () => Promise<Value>): Promise<Value> {
+    const from = this.#ticks()
+    const value = await look()
+    this.#endedMs = this.#ticks()
+    this.#tookMs = this.#endedMs - from
+    return value
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The pulse: one statement that says whether there is anything to do, and beats on the way. An idle process asks nothing
+ * else, so that what it costs the database is one short transaction a second.
+ *
+ * Each question is one seek in an index: it looks for a first row and never counts. Where dead entries lie before it, questions
+ * by time go on from where the last look from the beginning found nothing, and those looks are rare (`Pace`).
+ */
+import type { Pulse, PulseQuery } from '../ports/store.ts'
+import { META } from '../store-sql/migrations.ts'
+import type { Around } from './around.ts'
+import { alive, controlsRev, numberOr } from './call-columns.ts'
+import { textColumn } from './columns.ts'
+import type { Incarnation } from './incarnation.ts'
+import { BEGINNING, found, given, laneColumns, LATE_MS, nextDueAt, type Ranges } from './lanes.ts'
+import { Pace } from './pace.ts'
+import { statement } from './pool.ts'
+
+/** How often the high-water mark of time is written with a heartbeat, at most. */
+const MARK_EVERY_MS = 1_000
+
+function texts({ s, timing, system }: Around) {
+  const known = (operation: string): string => `${operation} = ANY ($9::text[])`
+  const inTime = (at: string): string => `${at} > $10 AND ${at} <= $8`
+  const questions = `${controlsRev(s)} AS rev, ${timing}, ${system} AS system, (SELECT value::bigint FROM ${s}steward_meta WHERE name = '${META.time}') AS found,
+      EXISTS (SELECT 1 FROM ${s}steward_worker AS w WHERE w.fenced = 0 AND w.lease_until_at <= $8 AND w.worker IS DISTINCT FROM $6)
+        OR EXISTS (SELECT 1 FROM ${s}steward_worker AS l CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker = l.worker AND o.epoch = l.epoch AND (o.state <> 'running' OR ${known('o.operation')}) LIMIT 1) AS left_behind WHERE l.fenced > 0) AS dead,
+      EXISTS (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker IS NULL AND o.limit_at IS NOT NULL AND ${inTime('o.limit_at')} AND ${known('o.operation')}) AS overdue,
+      EXISTS (SELECT 1 FROM ${s}steward_settle AS d CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_ended AS e WHERE e.id = d.id AND ${known('e.operation')} LIMIT 1) AS end_of_it WHERE ${inTime('d.due_at')}) AS settles,
+      EXISTS (SELECT 1 FROM ${s}steward_alert WHERE delivered_at IS NULL) AS alerts,
+      (${nextDueAt(s)}) AS next_due_at`
+  const look = (ranges: string): string => `WITH ${ranges} SELECT ${alive(s, '$6', '$7::bigint')} AS alive, NULL::bigint AS moved, ${questions}`
+  const beat = (ranges: string): string => `WITH ${ranges},
+      beat AS (UPDATE ${s}steward_worker SET beat_at = greatest(beat_at, $8), lease_until_at = greatest(lease_until_at, $11) WHERE worker = $6 AND epoch = $7 AND fenced = 0 RETURNING 1),
+      mark AS (UPDATE ${s}steward_meta SET value = $8::bigint::text WHERE name = '${META.time}' AND value::bigint <= $8::bigint - ${MARK_EVERY_MS} RETURNING value::bigint AS at)
+      SELECT EXISTS (SELECT 1 FROM beat) AS alive, (SELECT at FROM mark) AS moved, ${questions}`
+  return {
+    fromBeginning: { look: statement(look(found(s))), beat: statement(beat(found(s))) },
+    goingOn: { look: statement(look(given())), beat: statement(beat(given())) },
+  }
+}
+
+export function pulses(around: Around, ranges: Ranges, incarnation: Incarnation): (query: PulseQuery) => Promise<Pulse> {
+  const sql = texts(around)
+  const pace = new Pace(around.ticks)
+  /** Whose time had come by then was found, or there was none. */
+  let foundBy = BEGINNING
+
+  return async ({ now, lease, leaseUntilAt, operations, lanes }) => {
+    const known = pace.rests(false) ? ranges.within(lanes) : null
+    const text = known === null ? sql.fromBeginning : sql.goingOn
+    const asked = [...(known ?? laneColumns(lanes)), lease?.worker ?? null, lease?.epoch ?? null, now, textColumn(operations), known === null ? BEGINNING : foundBy]
+    const ask = (): ReturnType<Around['timed']> => (leaseUntilAt === null ? around.timed(text.look, asked) : around.timed(text.beat, [...asked, leaseUntilAt]))
+    const been = incarnation.mark
+    const [row] = await (known === null ? pace.timed(ask) : ask())
+    const mark = Number(row?.['found'])
+    await incarnation.judgeMark(been, mark, Number(row?.['moved'] ?? mark))
+    const is = (name: string): boolean => row?.[name] === true
+    if (known === null) foundBy = is('overdue') || is('settles') ? BEGINNING : now - LATE_MS
+    return {
+      alive: is('alive'),
+      controlsRev: Number(row?.['rev']),
+      todo: { dead: is('dead'), overdue: is('overdue'), settles: is('settles'), alerts: is('alerts') },
+      nextDueAt: numberOr(row?.['next_due_at']),
+    }
+  }
+}
