@@ -75,7 +75,7 @@ describe.skipIf(!HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
 
     it('takes over from a worker that stands still, and goes on by itself when PgBouncer was killed', async () => {
       const world = make()
-      const charge = scripted(world, { idempotency }, () => new Promise(() => undefined), answers({ ok: true }))
+      const charge = scripted(world, { idempotency }, () => Promise.withResolvers<never>().promise, answers({ ok: true }))
       const frozen = await world.work({ operations: [charge] })
       await world.got(frozen.steward.submit(charge, { key: 'a', input: {} }))
       await world.until(() => charge.sent.length === 1)

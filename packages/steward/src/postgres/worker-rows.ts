@@ -26,7 +26,7 @@ const ofLost = (s: string): string => `${s}steward_open AS o ON o.worker = l.wor
 
 export const known = (column: string, parameter: string): string => `(${parameter}::text[] IS NULL OR ${column} = ANY (${parameter}::text[]))`
 
-function texts({ s, timing, system }: Around) {
+function texts({ s }: Around) {
   const mine = 'o.worker = $1 AND o.epoch = $2'
   const purged = `old AS (DELETE FROM ${s}steward_worker AS l WHERE l.fenced > 0 AND l.beat_at < $3 AND NOT EXISTS (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker = l.worker AND o.epoch = l.epoch))`
   return {
