@@ -177,7 +177,7 @@ export type OperationDefinition<Input, Parsed, Result> = {
   /**
    * Does the effect. Pass `idempotencyKey` to the provider and `signal` to the client. What it returns is stored as
    * the result (JSON); what it throws is judged by `verdict`, the preset, then the general rules. A result is not
-   * believed where the provider's last word on the wire was 401, 403, 407, 429 or 5xx: that status is judged instead.
+   * believed where all that could act was refused on the wire, the last time with 401, 403, 407, 429 or 5xx: that status is judged.
    */
   send(input: Parsed, context: SendContext): Promise<Result | AcceptedReference | Referenced<Result>>
   /** Runs at least once when a call ends or its end is corrected; with `tx` on the store's own database in the same transaction, so it must be quick (1 s) and use no Steward and no network. */

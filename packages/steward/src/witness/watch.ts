@@ -69,7 +69,7 @@ export class Watch implements AttemptWatch {
     return warnings
   }
 
-  /** The status that closes the matter against a `send` that returned: of the last request that may have acted, where that is never a success. */
+  /** The status of the last request that may have acted, where that is never a success, and nothing else was answered well. */
   denial(): number | undefined {
     if (!this.records.some((record) => record.status !== undefined && isNeverSuccess(record.status))) return undefined
     const acting = this.records.filter((record) => record.unsafe && !record.isCredential())
@@ -78,9 +78,9 @@ export class Watch implements AttemptWatch {
     if (last?.status === undefined || !isNeverSuccess(last.status)) return undefined
     // Without a key, a request to somebody else (a metrics collector) may be the last.
     if (keyed.length === 0 && acting.some((record) => record.origin() !== last.origin())) return undefined
-    // Whoever asked again afterwards has judged by that.
-    const askedSince = this.records.slice(this.records.indexOf(last) + 1).some((record) => !record.unsafe && record.status !== undefined && record.status < 400)
-    return askedSince ? undefined : last.status
+    // Part of a batch went well, or somebody asked afterwards: that is for send to judge.
+    const well = (record: ExchangeRecord): boolean => record.status !== undefined && record.status < 400
+    return acting.some(well) || this.records.slice(this.records.indexOf(last) + 1).some(well) ? undefined : last.status
   }
 
   close(): void {

@@ -62,7 +62,7 @@ export interface AttemptWatch {
   warnings(): string[]
   /**
    * The status with which the provider denied what `send` took for a result: the last request that could act was answered
-   * 401, 403, 407, 429 or 5xx, and nothing was asked after it. Clients do return such answers (measured: the official SDK
+   * 401, 403, 407, 429 or 5xx, no other one was answered well, and nothing was asked after it. Clients do return such answers (measured: the official SDK
    * of Stripe returns the body of a gateway's 502 as a charge when it is JSON without `error`).
    */
   denial(): number | undefined
