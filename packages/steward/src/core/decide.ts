@@ -87,14 +87,14 @@ function assertSound(call: Call): void {
   invariant(call.effect !== 'happened' || isApplied(call), `${call.id} would have happened without a fact that says so`)
 }
 
-/** The story with one more entry, which says where it moved the call. */
+/** The story with one more entry, which says where it moved the call. Never before the entry it follows: another process's reading of the time may be a moment ahead. */
 function told(before: Call, after: Call, happening: Happening, now: number): readonly Entry[] {
   const moved: { -readonly [K in keyof Moved]: Moved[K] } = {}
   if (after.state !== before.state) moved.to = after.state
   if (after.effect !== before.effect) moved.effect = after.effect
   if (after.generation !== before.generation) moved.generation = after.generation
   if (after.dueAt !== before.dueAt && after.dueAt !== null) moved.due = after.dueAt
-  const entry: Entry = { at: now, ...happening, ...moved }
+  const entry: Entry = { at: Math.max(now, before.story.at(-1)?.at ?? now), ...happening, ...moved }
   return folded([...before.story, entry], LIMITS.storyEntries)
 }
 

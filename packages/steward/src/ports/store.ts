@@ -327,7 +327,7 @@ export interface Store {
 
   /** Calls at an end whose mark is due, by due time. A call that is open again has no mark: moving it back cleared it. */
   settlesDue(now: number, limit: number, operations?: readonly string[]): Promise<readonly SettleDue[]>
-  /** The handler ran (`dueAt: null`), or is to run again then. */
+  /** The handler ran (`dueAt: null`), or is to run again then: moves a mark that is there and makes none, for somebody else may have told the application meanwhile. */
   settleTold(id: string, dueAt: number | null, tries: number): Promise<void>
 
   /** Leaves calls alone whose end the application has not been told. Replaces ended calls that ended before then by what outlives them: key, digests, end state. */

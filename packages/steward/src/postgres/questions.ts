@@ -23,7 +23,7 @@ function texts(s: string) {
     settles: statement(`SELECT d.due_at, d.tries, e.body, e.input FROM ${s}steward_settle AS d JOIN ${s}steward_ended AS e ON e.id = d.id
       WHERE d.due_at <= $1 AND ${known('e.operation', '$3')} ORDER BY d.due_at, d.id LIMIT $2`),
     told: statement(`DELETE FROM ${s}steward_settle WHERE id = $1`),
-    tellAgain: statement(`INSERT INTO ${s}steward_settle (id, due_at, tries) SELECT id, $2::bigint, $3::bigint FROM ${s}steward_ended WHERE id = $1 ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, tries = excluded.tries`),
+    tellAgain: statement(`UPDATE ${s}steward_settle SET due_at = $2, tries = $3 WHERE id = $1`),
   }
 }
 

@@ -47,7 +47,9 @@ export class Settling {
         await store.settleTold(due.call.id, null, 0)
         continue
       }
-      const told = { ...due.call, rev: due.call.rev + 1, story: [...due.call.story, { at: now, what: 'settled' as const, why: 'the application was told' }] }
+      // The round may have waited for the store: the entry stands where it is made.
+      const at = Math.max(store.now(), due.call.story.at(-1)?.at ?? 0)
+      const told = { ...due.call, rev: due.call.rev + 1, story: [...due.call.story, { at, what: 'settled' as const, why: 'the application was told' }] }
       const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'keep', settleDueAt: now, onlyIfHandled: true }, recorder.inTx(due.call, registered))
       if (!result.ok || handler === undefined) continue
       const tries = due.tries + 1

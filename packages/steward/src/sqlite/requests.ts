@@ -82,7 +82,7 @@ export function changing({ shared, calls, lanes, workers }: Parts): InTransactio
     },
     settleTold: (tx, { id, dueAt, tries }) => {
       const seq = calls.seqOf(id)
-      if (seq !== undefined) tx.markSettle(seq, dueAt, tries)
+      if (seq !== undefined) tx.moveSettle(seq, dueAt, tries)
     },
     pruneThese: prunes(shared, calls),
   }

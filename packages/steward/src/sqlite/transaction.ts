@@ -92,6 +92,12 @@ export class Transaction {
     else this.#shared.settle.run(seq, dueAt, tries)
   }
 
+  /** The same of a mark that is there. */
+  moveSettle(seq: number, dueAt: number | null, tries: number): void {
+    if (dueAt === null) this.#shared.settleClear.run(seq)
+    else this.#shared.settleMove.run(dueAt, tries, seq)
+  }
+
   /** What is written once per transaction. @returns the mark as it stands now. */
   beforeCommit(wrote: boolean): number {
     for (const { operation, version, by } of this.#counts.values()) {
@@ -116,6 +122,7 @@ export function prepareShared(db: DatabaseSync, namespace: string) {
     anyFact: db.prepare('SELECT 1 FROM steward_early_fact LIMIT 1'),
     alert: db.prepare('INSERT INTO steward_alert (id, at, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING'),
     settle: db.prepare('INSERT INTO steward_settle (seq, due_at, tries) VALUES (?, ?, ?) ON CONFLICT (seq) DO UPDATE SET due_at = excluded.due_at, tries = excluded.tries'),
+    settleMove: db.prepare('UPDATE steward_settle SET due_at = ?, tries = ? WHERE seq = ?'),
     settleClear: db.prepare('DELETE FROM steward_settle WHERE seq = ?'),
     count: db.prepare('INSERT INTO steward_count (namespace, operation, version, open) VALUES (?, ?, ?, ?) ON CONFLICT (namespace, operation, version) DO UPDATE SET open = open + excluded.open'),
   }

@@ -273,7 +273,7 @@ class StoreInMemory implements MemoryStore {
     .sort((a, b) => a.dueAt - b.dueAt).slice(0, limit).map(copy))
   settleTold: Store['settleTold'] = (id, dueAt, tries) => this.#change(() => {
     const row = this.data.rows.get(id)
-    if (!row) return
+    if (!row?.settle) return
     row.settle = dueAt === null ? null : { dueAt, tries }
     place(this.data, row)
   })

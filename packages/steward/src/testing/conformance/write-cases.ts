@@ -171,6 +171,9 @@ export const writeCases: readonly Case[] = [
     await store.settleTold(one.id, START + 50, 1)
     assert.deepEqual(await store.settlesDue(START + 49, 10), [])
     assert.deepEqual(await store.settlesDue(START + 50, 10), [{ call: end.call, dueAt: START + 50, tries: 1 }])
+    // Somebody else told the application meanwhile: there is no mark to move.
+    await store.settleTold(two.id, START + 50, 2)
+    assert.deepEqual((await store.settlesDue(START + 50, 10)).map((due) => due.call.id), [one.id])
   } },
   { name: 'runs the settling handler only when the guards hold, and clears the mark when it ends well', run: async (world) => {
     const store = await world.open()
