@@ -66,7 +66,7 @@ const ASKED = [
   'keepEarlyFact', 'controls', 'control', 'raise', 'alerts', 'alertsDelivered', 'settlesDue', 'settleTold', 'prune',
 ] as const satisfies readonly (keyof Store)[]
 /** Every method of the port has its place here (in the simulation no caller has a transaction of its own, and nobody migrates): a new one does not compile until it has. */
-type Placed = 'name' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'migrate' | (typeof ASKED)[number]
+type Placed = 'name' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'insertStatement' | 'migrate' | (typeof ASKED)[number]
 export const ALL_PLACED: [Exclude<keyof Store, Placed>] extends [never] ? true : never = true
 
 class StoreLine {

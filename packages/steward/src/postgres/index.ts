@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, Beat, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, PlainInsert, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import { META } from '../store-sql/migrations.ts'
 import { recordDecoder } from '../store-sql/record.ts'
@@ -32,6 +32,7 @@ import { workerRows } from './worker-rows.ts'
 import { CallWrites } from './writes.ts'
 
 export { fromDrizzle, fromKnex, fromKysely, fromPg, fromPostgresJs, fromQuery, type RunInTx } from './caller.ts'
+export { toPg } from './settling.ts'
 export type { PgClient, PgPool, PgQuery, PgResult } from './pool.ts'
 
 export type PostgresOptions = {
@@ -248,6 +249,9 @@ class PostgresStore implements Store {
   async insertWithin(tx: CallerTx, write: InsertWrite): Promise<InsertResult> {
     return await this.#open().outbox.insertWithin(tx, write)
   }
+  async insertStatement(write: InsertWrite): Promise<PlainInsert> {
+    return await this.#open().outbox.plain(write)
+  }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
     const settled = await this.#marking(settling.writeSettling(write, inTx))
@@ -364,7 +368,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     lanes: laneRows(around),
     workers: workerRows(around),
     questions: questions(around),
-    keeping: keeping(around),
+    keeping: keeping(around, lockMs),
     alerts: alertRows(around),
     incarnation: new Incarnation(around, controls, told, mark, now),
   }
