@@ -5,7 +5,7 @@ import type { EarlyFact, Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import { correctedWhenPruned } from './evidence.ts'
 
-export type EarlyParts = { readonly store: Store; readonly system: System; onAlerts(): void }
+export type EarlyParts = { readonly store: Store; readonly system: System; readonly onAlerts: () => void }
 
 /** Looks at a key that a transaction elsewhere holds open: about 15 s in all, as an insert does. */
 const TRIES = 20
