@@ -38,7 +38,8 @@ const chargeOrder = defineOperation({
   idempotency: providerKey({ retention: '24h' }),
   async send(input, { fetch, signal, idempotencyKey }) {
     const response = await fetch(url, { method: 'POST', headers: { 'idempotency-key': idempotencyKey }, body: JSON.stringify(input), signal })
-    return (await response.json()) as { id: string }
+    const charge = (await response.json()) as { id: string }
+    return charge
   },
   // Runs in the transaction that records the end: a worker that dies here leaves neither half.
   async onSettled(outcome: Outcome<{ id: string }>, { tx }) {
