@@ -74,7 +74,6 @@ export const store: Plays = {
   'long-transaction-rots-the-queue': {
     does: 'Every claim takes three seconds for an hour, as over a table full of dead rows.',
     fits: ANY_ANSWER,
-    waitsFor: { what: 'the PostgreSQL store and its doctor: here only the symptom is played' },
     async run(stage) {
       stage.fault('claim.slow', { forMs: HOUR, parameters: { times: 1_000_000 } })
       await stage.submit(...keys(20))
