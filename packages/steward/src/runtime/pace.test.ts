@@ -20,6 +20,8 @@ it('tells somebody when claims have been slow for a minute, once a day, and not 
     },
   })
   const { steward } = await world.open({ operations: [charge], store })
+  // Something to claim every other second, for ten minutes.
+  await world.got(steward.submitMany(charge, Array.from({ length: 300 }, (_, n) => ({ key: `o_${n}`, input: {}, runAt: world.time.wallMs + 2_000 * n, giveUpAfter: '1h' }))))
   steward.start()
   await world.pass(120_000)
   expect(await world.alerted()).toEqual([])
