@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { describe, expect, it } from 'vitest'
@@ -19,10 +19,27 @@ const SAYS: Readonly<Record<string, readonly string[]>> = {
     'settled: succeeded, letters ordered: 1',
     'is it safe to press retry? No. It happened; a new effect needs a new key.',
   ],
+  '04-outbox-in-drizzle.ts': [
+    'o_18: sold out, rolled back',
+    'calls: o_17; charges at the provider: 0',
+    '[{"id":"o_17","amount":4200,"state":"paid","charge":"ch_1"}]',
+    'charges at the provider: 1',
+  ],
 }
 
-async function run(file: string): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, file)], { stdio: ['ignore', 'pipe', 'pipe'] })
+/** A database for the examples that need one, until it is told to end. */
+async function database(): Promise<{ readonly url: string; end(): Promise<void> }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'postgres-server.ts')], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const over = new Promise<void>((resolve) => void child.once('close', () => resolve()))
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.setEncoding('utf8').once('data', (line: string) => resolve(line.trim()))
+    child.once('close', (code) => reject(new Error(`the database ended with ${code}`)))
+  })
+  return { url, end: async () => { child.stdin.end(); await over } }
+}
+
+async function run(file: string, env: Readonly<Record<string, string>> = {}): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, file)], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   const [out, err] = [child.stdout, child.stderr].map((stream) => stream.setEncoding('utf8').toArray() as Promise<string[]>)
   const code = await new Promise<number | null>((resolve, reject) => void child.once('error', reject).once('close', resolve))
   return { code, out: (await out)?.join('') ?? '', err: (await err)?.join('') ?? '' }
@@ -35,8 +52,10 @@ describe('each example', () => {
     expect(files).toEqual(Object.keys(SAYS))
   })
 
-  it.for(files)('%s runs and says what it promises', async (file) => {
-    const { code, out, err } = await run(file)
+  it.for(files)('%s runs and says what it promises', { timeout: 60_000 }, async (file) => {
+    const needs = readFileSync(join(import.meta.dirname, file), 'utf8').includes('DATABASE_URL') ? await database() : null
+    const { code, out, err } = await run(file, needs === null ? {} : { DATABASE_URL: needs.url })
+    await needs?.end()
     expect(err).toBe('')
     expect(out.trim().split('\n')).toEqual(SAYS[file])
     expect(code).toBe(0)

@@ -25,5 +25,5 @@ export type { Backlog, CallerTx, Control, MigrationReport, SettleTx, SqlValue, S
 export type { Failpoints, Log, System } from './ports/system.ts'
 export type { Encryption } from './runtime/encryption.ts'
 export type {
-  AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, RestoredOptions, RestoredReport, ScopeName, SettleOptions, StewardApi, StewardOptions, SubmitOptions, Submitted,
+  AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, PlainOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, RestoredOptions, RestoredReport, ScopeName, SettleOptions, StewardApi, StewardOptions, SubmitOptions, SubmitStatement, Submitted,
 } from './runtime/api.ts'

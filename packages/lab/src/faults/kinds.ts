@@ -12,6 +12,8 @@ import type { Act, Step, StoreMove } from './steps.ts'
 /** What a fault may do to the world. */
 export interface Hands {
   readonly random: Random
+  /** The primary dies, and a standby takes over after a while; `losesMs`: which was so far behind. */
+  failOver(afterMs: number, losesMs: number): void
   set(rule: Rule): void
   /** Runs at that many milliseconds from now. */
   later(afterMs: number, run: () => void): void
@@ -115,6 +117,19 @@ const DATABASE: readonly FaultKind[] = [
   striking('db.change-answer-lost', 'db.commit', 'A change by somebody without a lease is stored, and its answer is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['change'] }),
   striking('pool.drained', 'pool', 'Connections are used up: everything waits for five seconds.', 'store', (parameters) => ({ do: 'slow', ms: msOf(parameters, 5 * SECOND) }), { forMs: 10 * SECOND }),
   striking('disk.full', 'disk', 'Nothing can be written; what is there can be read.', 'store', () => ({ do: 'refuse' }), { moves: ALL_WRITES, forMs: 30 * SECOND }),
+  // What PostgreSQL adds: limits that end a statement, and transactions undone for the sake of others (the store runs those again).
+  striking('db.cut', 'db', 'A connection breaks in the middle of a statement, or just after its commit.', 'store', (_parameters, random) => ({ do: 'lose_answer', stored: random() < 0.5 }), { times: 3, chance: 0.3 }),
+  striking('db.finish-unstored', 'db.commit', 'The record of an answer is not stored, and nobody knows.', 'store', () => ({ do: 'lose_answer', stored: false }), { moves: ['finish'] }),
+  striking('db.change-unstored', 'db.commit', 'A change by somebody without a lease is not stored, and nobody knows.', 'store', () => ({ do: 'lose_answer', stored: false }), { moves: ['change'] }),
+  striking('db.control-answer-lost', 'db.commit', 'A pause or hold is stored, and its answer is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['control'] }),
+  striking('db.lease-answer-lost', 'db.commit', 'What a worker asks of its own row is stored, and the answer is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['enlist', 'beat', 'give_back'], times: 2 }),
+  striking('db.deadlock', 'db.tx', 'Two transactions wait for each other: after a second one is undone and runs again.', 'store', () => ({ do: 'slow', ms: SECOND }), { moves: ALL_WRITES, times: 3 }),
+  striking('db.serialization', 'db.tx', 'A transaction is undone for the sake of others each time it is tried.', 'store', () => ({ do: 'refuse' }), { moves: ['begin', 'finish', 'change', 'settle'], times: 2 }),
+  striking('db.statement-timeout', 'db.query', 'A statement is cancelled by the server when its time is over.', 'store', (parameters) => ({ do: 'refuse', afterMs: msOf(parameters, 30 * SECOND) }), { moves: [...ALL_WRITES, 'claim'], times: 2 }),
+  striking('db.no-answer', 'db.query', 'A statement has no answer for thirty seconds, and is given up; it was committed, or not.', 'store', (parameters, random) => ({ do: 'lose_answer', stored: random() < 0.5, afterMs: msOf(parameters, 30 * SECOND) }), { moves: [...ALL_WRITES, 'claim'], times: 2 }),
+  striking('db.key-held', 'caller.submit', 'A transaction that is open elsewhere has the key of an insert, for a few tries.', 'store', () => ({ do: 'held' }), { moves: ['submit'], times: 5 }),
+  striking('pool.exhausted', 'pool', 'No connection is to be had: whoever asks is refused after ten seconds.', 'store', () => ({ do: 'refuse', afterMs: 10 * SECOND }), { forMs: 20 * SECOND }),
+  { ...acting('db.failover', 'db', 'The primary dies; ten seconds later a standby answers that was two seconds behind. A minute later somebody says so.', 10 * SECOND, (hands, fault) => hands.failOver(fault.forMs ?? 10 * SECOND, msOf(fault.parameters, 2 * SECOND))), beyondContract: true },
   striking('claim.answer-lost', 'queue.claim', 'Calls are leased to a worker that does not hear of it.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['claim'] }),
   striking('claim.slow', 'queue.claim', 'A claim is answered after three seconds.', 'store', () => ({ do: 'slow', ms: 3 * SECOND }), { moves: ['claim'], times: 3 }),
 ]

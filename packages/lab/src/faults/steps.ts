@@ -19,10 +19,12 @@ export type ProcessAct = { readonly do: 'kill' | 'freeze'; readonly when: 'befor
 
 export type StoreAct =
   | ProcessAct
-  /** Nothing was stored, and the process is told so. */
-  | { readonly do: 'refuse' }
+  /** Nothing was stored, and the process is told so; `afterMs`: when a limit was over. */
+  | { readonly do: 'refuse'; readonly afterMs?: number }
   /** The process is told that nobody knows; it was stored, or not. */
-  | { readonly do: 'lose_answer'; readonly stored: boolean }
+  | { readonly do: 'lose_answer'; readonly stored: boolean; readonly afterMs?: number }
+  /** Of an insert: a transaction that is open elsewhere has its key. Nothing was stored. */
+  | { readonly do: 'held' }
   | { readonly do: 'slow'; readonly ms: number }
 
 export type ConnectAct =

@@ -69,6 +69,12 @@ export class WorldHands implements Hands {
     })
   }
 
+  /** A standby that follows at some distance cannot be told in advance what it will miss: the copy is taken now, the death comes that much later. */
+  failOver(afterMs: number, losesMs: number): void {
+    this.loseCommits(losesMs + afterMs)
+    this.later(losesMs, () => this.databaseDown(afterMs))
+  }
+
   forgetKeys(provider: string | null): void {
     for (const [name, model] of this.#world.models) if (provider === null || provider === name) model.forgetKeys()
   }

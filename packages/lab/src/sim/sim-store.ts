@@ -29,7 +29,7 @@ export type StoreNetwork = {
   readonly freeze: (process: SimProcess, forMs: number, isAsleep?: boolean) => void
 }
 
-type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
+type Asked = { readonly move: StoreMove; readonly what: string; /** Writes of its batch. */ readonly size: number; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Idle rounds, and what is only read: asked often, changing nothing, so that they take no time unless something is wrong. */
 const ROUNDS = new Set(['pulse', 'fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
@@ -66,7 +66,7 @@ const ASKED = [
   'keepEarlyFact', 'controls', 'control', 'raise', 'alerts', 'alertsDelivered', 'settlesDue', 'settleTold', 'prune',
 ] as const satisfies readonly (keyof Store)[]
 /** Every method of the port has its place here (in the simulation no caller has a transaction of its own, and nobody migrates): a new one does not compile until it has. */
-type Placed = 'name' | 'pulseMs' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'migrate' | (typeof ASKED)[number]
+type Placed = 'name' | 'pulseMs' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'insertStatement' | 'migrate' | (typeof ASKED)[number]
 export const ALL_PLACED: [Exclude<keyof Store, Placed>] extends [never] ? true : never = true
 
 class StoreLine {
@@ -86,7 +86,7 @@ class StoreLine {
     if (process.state === 'dead') return Promise.withResolvers<never>().promise
     const move: StoreMove = moveOf(method, args)
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const asked: Asked = { move, what: describe(method, args), run, resolve, reject }
+    const asked: Asked = { move, what: describe(method, args), size: Array.isArray(args[0]) ? args[0].length : 1, run, resolve, reject }
     const act = this.#network.mischief.store({ at: 'store', process: process.name, move })
     if (act !== null) this.#network.trace(`${process.name} store ${asked.what} suffers ${act.do}`)
     this.#leave(asked, act, ROUNDS.has(method))
@@ -111,15 +111,17 @@ class StoreLine {
     const process = this.#process
     const { trace, kill, freeze } = this.#network
     if (this.#network.isDown()) return this.#answer(asked.reject, unavailable(asked.what), answerMs)
-    if (act?.do === 'refuse') return this.#answer(asked.reject, unavailable(asked.what), answerMs)
-    if (act?.do === 'lose_answer' && !act.stored) return this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
+    const lateMs = answerMs + (act !== null && 'afterMs' in act ? (act.afterMs ?? 0) : 0)
+    if (act?.do === 'refuse') return this.#answer(asked.reject, unavailable(asked.what), lateMs)
+    if (act?.do === 'held') return this.#answer(asked.resolve, Array.from({ length: asked.size }, () => ({ ok: false, why: 'held' })), answerMs)
+    if (act?.do === 'lose_answer' && !act.stored) return this.#answer(asked.reject, lostAnswer(asked.what), lateMs)
     this.#network.outside(1)
     try {
       const value = await asked.run()
       if (asked.what !== '') trace(`${process.name} store ${asked.what}${resultOf(value)}`)
       if (act?.do === 'kill') return kill(process)
       if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0, act.isAsleep)
-      if (act?.do === 'lose_answer') this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
+      if (act?.do === 'lose_answer') this.#answer(asked.reject, lostAnswer(asked.what), lateMs)
       else this.#answer(asked.resolve, value, answerMs)
     } catch (error) {
       this.#answer(asked.reject, error, answerMs)

@@ -19,6 +19,7 @@ export type AlertKind =
   | 'invariant_broken'
   | 'unreadable'
   | 'database_set_back'
+  | 'claims_slow'
 
 export type Severity = 'page' | 'warn'
 

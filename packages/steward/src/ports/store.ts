@@ -79,6 +79,8 @@ export interface CallerTx {
   readonly driver: string
 }
 
+export type PlainInsert = { readonly text: string; readonly values: readonly (string | number | null)[]; readonly read: (row: Readonly<Record<string, unknown>> | undefined) => InsertResult }
+
 /** A fact that came before its call. */
 export type EarlyFact = { readonly fact: Fact; readonly result: string | null }
 
@@ -258,6 +260,12 @@ export interface Store {
    */
   insertWithin?(tx: CallerTx, write: InsertWrite): Promise<InsertResult>
   /**
+   * The same as one statement that somebody else runs, with `read` for its one row. A store without it has none.
+   *
+   * @throws StewardError STEWARD_TRANSACTION_REFUSED from `read`, when nothing was stored and the row says why.
+   */
+  insertStatement?(write: InsertWrite): Promise<PlainInsert>
+  /**
    * One `CallWrite` whose commit first runs `inTx` in the same transaction. `handler` is the error the handler ended
    * with; its own statements are undone then, and the mark of `settleDueAt` stays. Without one the mark is cleared in
    * the same transaction. The handler is not run when a guard failed.
@@ -311,7 +319,8 @@ export interface Store {
    * Keeps a fact of a key that has no call yet. Answers the call instead, when there is one. A repetition (see
    * ports/early-facts.ts) is kept once and never refused.
    *
-   * Rejects with STEWARD_CALL_NOT_FOUND (`details`: id and end state) when the call's record was pruned, and with
+   * Waits a moment at most for a transaction that is open elsewhere and has the key; then it rejects with STEWARD_STORE_UNAVAILABLE
+   * and `details.held`, and is to be asked again. Rejects with STEWARD_CALL_NOT_FOUND (`details`: id and end state) when the call's record was pruned, and with
    * STEWARD_FACT_INVALID when the key keeps too many different facts already; nothing is kept then.
    */
   keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<{ readonly kept: true } | { readonly kept: false; readonly call: Call }>

@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, PlainInsert, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import type { Failpoints } from '../ports/system.ts'
 import { META } from '../store-sql/migrations.ts'
@@ -35,6 +35,7 @@ import { workerRows } from './worker-rows.ts'
 import { CallWrites } from './writes.ts'
 
 export { fromDrizzle, fromKnex, fromKysely, fromPg, fromPostgresJs, fromQuery, type RunInTx } from './caller.ts'
+export { toPg } from './settling.ts'
 export type { PgClient, PgPool, PgQuery, PgResult } from './pool.ts'
 
 export type PostgresOptions = {
@@ -260,6 +261,9 @@ class PostgresStore implements Store {
   async insertWithin(tx: CallerTx, write: InsertWrite): Promise<InsertResult> {
     return await this.#open().outbox.insertWithin(tx, write)
   }
+  async insertStatement(write: InsertWrite): Promise<PlainInsert> {
+    return await this.#open().outbox.plain(write)
+  }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
     const settled = await this.#marking(passing(this.#failpoints, () => pointsOfWrites([write]), () => settling.writeSettling(write, inTx)))
@@ -385,7 +389,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     workers: workerRows(around),
     pulse: pulses(around, lanes.ranges, incarnation),
     questions: questions(around),
-    keeping: keeping(around),
+    keeping: keeping(around, lockMs),
     alerts: alertRows(around),
     incarnation,
   }

@@ -7,6 +7,7 @@ import type { EarlyFact } from '../ports/store.ts'
 import type { Around } from './around.ts'
 import { jsonArray, jsonColumn, numberColumn, textColumn } from './columns.ts'
 import { type Session, statement } from './pool.ts'
+import { isHeldUp } from './refusals.ts'
 
 function texts(s: string) {
   return {
@@ -23,7 +24,8 @@ function texts(s: string) {
   }
 }
 
-export function keeping(around: Around) {
+/** @param lockMs how long a fact waits for a key that a transaction elsewhere has. */
+export function keeping(around: Around, lockMs: number) {
   const { connections, namespace, s } = around
   const sql = texts(s)
 
@@ -52,8 +54,21 @@ export function keeping(around: Around) {
     return { kept: true }
   }
 
+  /** Never for long: of the few connections, each waiting fact would take one from everybody else. */
+  async function keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<Kept> {
+    try {
+      return await connections.transaction(async (session) => {
+        await session.change(`SET LOCAL lock_timeout = ${lockMs}`)
+        return await keep(session, operation, key, fact)
+      })
+    } catch (error) {
+      if (!isHeldUp(error)) throw error
+      throw new StewardError('STEWARD_STORE_UNAVAILABLE', `a transaction that is open elsewhere has key "${key}" of ${operation}, and may be about to submit its call. The fact was not kept. Tell it again.`, { operation, key, outcome: 'not_stored', held: true }, { cause: error })
+    }
+  }
+
   return {
-    keepEarlyFact: (operation: string, key: string, fact: EarlyFact): Promise<Kept> => connections.transaction((session) => keep(session, operation, key, fact)),
+    keepEarlyFact,
     async prune(endedBefore: number, limit: number, digestsOf: (call: Call) => Readonly<Record<string, string>>): Promise<number> {
       const rows = await connections.run(sql.prunable, [endedBefore, limit])
       if (rows.length === 0) return 0

@@ -11,7 +11,7 @@
  */
 import { isEnd } from '../core/call.ts'
 import { StewardError } from '../core/errors.ts'
-import type { CallerTx, EarlyFact, InsertResult, InsertWrite } from '../ports/store.ts'
+import type { CallerTx, EarlyFact, InsertResult, InsertWrite, PlainInsert } from '../ports/store.ts'
 import { META } from '../store-sql/migrations.ts'
 import type { Around } from './around.ts'
 import { PostgresCallerTx } from './caller.ts'
@@ -34,6 +34,14 @@ function texts(s: string, schema: string) {
       named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT $9::text, $18::text, $1::text FROM here WHERE same AND opening = ANY(string_to_array($19::text, ' ')) ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::int, $8::int, $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text FROM named)
       SELECT same, opening, (SELECT count(*) FROM named)::int AS n FROM here`,
+    plain: `WITH here AS MATERIALIZED (SELECT ${opening} = ANY(string_to_array($18::text, ' ')) AS same),
+      named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT $9::text, $17::text, $1::text FROM here WHERE same ON CONFLICT (operation, key) DO NOTHING RETURNING id),
+      placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::int, $8::int, $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text FROM named),
+      known AS (SELECT k.id, p.state, p.digests, coalesce(o.body, e.body) AS body, coalesce(o.input, e.input) AS input, coalesce(o.encryption_key_id, e.encryption_key_id, $11::text) AS sealed FROM ${s}steward_key AS k
+        LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id LEFT JOIN ${s}steward_open AS o ON o.id = k.id LEFT JOIN ${s}steward_ended AS e ON e.id = k.id WHERE k.operation = $9::text AND k.key = $17::text)
+      SELECT CASE WHEN NOT coalesce(h.same, false) THEN 'other_database' WHEN n.id IS NOT NULL THEN 'created' WHEN (SELECT count(*) FROM known) = 0 THEN 'again' WHEN k.id IS NULL THEN 'facts' WHEN k.digests IS NOT NULL THEN 'pruned'
+        WHEN k.sealed IS NOT NULL THEN 'taken' WHEN (k.input::jsonb ->> 'given')::jsonb = $19::jsonb THEN 'joined' ELSE 'reused' END AS status,
+        coalesce(n.id, k.id) AS id, k.state, k.digests, k.body, k.input FROM here AS h LEFT JOIN named AS n ON true LEFT JOIN known AS k ON true`,
     known: `SELECT k.id, p.state, p.digests, coalesce(o.body, e.body) AS body, coalesce(o.input, e.input) AS input FROM ${s}steward_key AS k
       LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id LEFT JOIN ${s}steward_open AS o ON o.id = k.id LEFT JOIN ${s}steward_ended AS e ON e.id = k.id WHERE k.operation = $1::text AND k.key = $2::text`,
     waitsForCall: `SELECT key FROM ${s}steward_key WHERE operation = $1::text AND key = $2::text AND id IS NULL FOR UPDATE`,
@@ -74,6 +82,29 @@ export class Outbox {
       if (answer !== null) return answer
     }
     throw new StewardError('STEWARD_STORE_UNAVAILABLE', `${write.call.operation} "${write.call.key}" could not be stored in ${this.#around.name}: others took and left its key ${LOOKS} times. Nothing was stored. Roll back, and run the transaction again.`, { outcome: 'not_stored' })
+  }
+
+  /** One statement that anybody may run. It cannot ask first: what it finds is in the row. */
+  async plain(write: InsertWrite): Promise<PlainInsert> {
+    // Another process may have opened the store since; whoever runs the statement cannot look.
+    await this.#look()
+    const refuse = (why: string, text: string): StewardError => this.#refuse(write, why, `${text} Nothing was stored.`)
+    return {
+      text: this.#sql.plain,
+      // What is sealed is no JSON, and is compared by `read` alone.
+      values: [...openValues(write), write.call.key, this.#openings.join(' '), write.call.encryptionKeyId === null ? write.call.given : null] as readonly (string | number | null)[],
+      read: (row): InsertResult => {
+        switch (row?.['status']) {
+          case 'created': return { ok: true }
+          case 'joined': case 'reused': case 'taken': return { ok: false, why: 'joined', call: this.#around.call(row) }
+          case 'pruned': return { ok: false, why: 'pruned', id: row['id'], state: row['state'], digests: JSON.parse(row['digests'] as string) as unknown } as InsertResult
+          case 'facts': return { ok: false, why: 'facts', facts: [] }
+          case 'again': throw refuse('again', 'somebody else took its key at the same moment. Run the statement again.')
+          case 'other_database': throw refuse('other_database', `the statement ran on another database than ${this.#around.name}, or on a copy of it, or the store was opened anew since it was made. Make it anew, and run it on the database of the store.`)
+          default: throw refuse('no_row', `the statement answers with one row that has a "status"; it was given ${JSON.stringify(row ?? null)}.`)
+        }
+      },
+    }
   }
 
   async #admitted(session: Session, { driver }: PostgresCallerTx, write: InsertWrite): Promise<string> {

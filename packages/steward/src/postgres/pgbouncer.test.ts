@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { providerKey } from '../ports/definition.ts'
-import { answers, scripted, World } from '../runtime/world.fixture.ts'
+import { answers, scripted, silent, World } from '../runtime/world.fixture.ts'
 import { beat } from '../testing/conformance/world.ts'
 import { storeConformance } from '../testing/index.ts'
 import { backupOf } from './backup.fixture.ts'
@@ -75,7 +75,7 @@ describe.skipIf(!HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
 
     it('takes over from a worker that stands still, and goes on by itself when PgBouncer was killed', async () => {
       const world = make()
-      const charge = scripted(world, { idempotency }, () => Promise.withResolvers<never>().promise, answers({ ok: true }))
+      const charge = scripted(world, { idempotency }, silent, answers({ ok: true }))
       const frozen = await world.work({ operations: [charge] })
       await world.got(frozen.steward.submit(charge, { key: 'a', input: {} }))
       await world.until(() => charge.sent.length === 1)

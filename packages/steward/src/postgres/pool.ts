@@ -37,6 +37,9 @@ export interface PgQuery {
   values: unknown[]
   name?: string
   queryMode?: string
+  /** Rows as arrays, and how values are read: what query builders ask of `pg`. */
+  rowMode?: 'array'
+  types?: unknown
   query_timeout?: number
 }
 export interface PgResult {
@@ -154,8 +157,8 @@ export class Connections {
   }
 
   /** The same for texts of the application: in this mode of the protocol the server refuses to run more than one statement. */
-  single(client: PgClient, text: string, values: readonly Value[]): Promise<PgResult> {
-    return client.query({ text, values: values as Value[], queryMode: 'extended', query_timeout: this.#o.statementMs })
+  single(client: PgClient, text: string, values: readonly unknown[], shape: Pick<PgQuery, 'rowMode' | 'types'> = {}): Promise<PgResult> {
+    return client.query({ ...shape, text, values: values as unknown[], queryMode: 'extended', query_timeout: this.#o.statementMs })
   }
 
   /** Takes a connection of its own, beyond the limit of the others: for the one transaction in which the application takes part. */

@@ -12,7 +12,7 @@
 import type { CallWrite, SettleInTx, SettleTx, SqlValue, WriteResult } from '../ports/store.ts'
 import type { Around } from './around.ts'
 import { later } from './clock.ts'
-import { type PgClient, type PgResult, type Session, sqlState } from './pool.ts'
+import { type PgClient, type PgQuery, type PgResult, type Session, sqlState } from './pool.ts'
 import type { CallWrites } from './writes.ts'
 
 /** Transaction control belongs to the store; settings of the session would outlive the transaction. */
@@ -97,7 +97,7 @@ export class Settling {
   /** Runs the handler and makes its statements a part of the transaction. @returns why it counts as not run. */
   async #handle(client: PgClient, write: CallWrite, inTx: SettleInTx, say: (text: string) => Promise<PgResult>): Promise<Handled> {
     const what = `call ${write.call.id}`
-    const talk = new Conversation((text, values) => this.#around.connections.single(client, text, values), what, this.#settleMs)
+    const talk = new Conversation((text, values, shape) => this.#around.connections.single(client, text, values, shape), what, this.#settleMs)
     const late = new Promise<Handled>((resolve) => {
       talk.stopTimer = later(this.#settleMs, () => resolve({ error: new Error(`onSettled of ${what} took longer than ${this.#settleMs} ms. Its own statements were undone; the call's end is recorded, and onSettled runs again later`) }))
     })
@@ -116,6 +116,40 @@ export class Settling {
   }
 }
 
+type Shape = Pick<PgQuery, 'rowMode' | 'types'>
+type Ask = (text: string, values: readonly unknown[], shape?: Shape) => Promise<PgResult>
+
+/** What `toPg` finds behind the `tx` of a handler. */
+const asked = new WeakMap<SettleTx, Ask>()
+
+/** A connection as query builders take it: Drizzle as a client, Kysely as a pool of one. */
+export interface HandlerConnection {
+  query(query: string | { readonly text: string; readonly values?: readonly unknown[]; readonly rowMode?: 'array'; readonly types?: unknown }, values?: readonly unknown[]): Promise<PgResult>
+  connect(): Promise<HandlerConnection & { release(): void }>
+  release(): void
+  end(): Promise<void>
+}
+
+/**
+ * The `tx` of an `onSettled` handler for a query builder, in the transaction that records the end:
+ * `drizzle(toPg(tx))`, `new Kysely({ dialect: new PostgresDialect({ pool: toPg(tx) }) })`. Good until the handler ends, for plain
+ * statements: the transaction belongs to the store, so that theirs (`db.transaction`) are refused.
+ *
+ * @throws Error where `tx` is none of a PostgreSQL store.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each query builder has its own type for what it takes of pg
+export function toPg(tx: SettleTx | null): any {
+  const ask = tx === null ? undefined : asked.get(tx)
+  if (ask === undefined) throw new Error('toPg was given no tx of an onSettled handler on PostgreSQL. Nothing was run. Pass the tx that the handler was called with.')
+  const connection: HandlerConnection = {
+    query: (query, values = []) => (typeof query === 'string' ? ask(query, values) : ask(query.text, query.values ?? values, { ...(query.rowMode === undefined ? {} : { rowMode: query.rowMode }), ...(query.types === undefined ? {} : { types: query.types }) })),
+    connect: () => Promise.resolve(connection),
+    release: () => undefined,
+    end: () => Promise.resolve(),
+  }
+  return connection
+}
+
 /** Statements of one handler, until it ends or its time is over. */
 class Conversation {
   readonly tx: SettleTx
@@ -124,12 +158,12 @@ class Conversation {
   stopTimer: () => void = () => undefined
   #isOver = false
 
-  constructor(ask: (text: string, values: readonly SqlValue[]) => Promise<PgResult>, what: string, settleMs: number) {
-    const run = async (sql: string, params: readonly SqlValue[]): Promise<PgResult> => {
+  constructor(ask: Ask, what: string, settleMs: number) {
+    const run: Ask = async (sql, params, shape) => {
       if (this.#isOver) throw new Error(`the transaction that records ${what} is over; this statement was not run. Await every statement inside onSettled, and keep it under ${settleMs} ms`)
       if (FORBIDDEN.test(sql)) throw new Error(`"${sql.trim().slice(0, 40)}" is not for a handler: the transaction belongs to the store. Use plain statements`)
       try {
-        return await ask(sql, params)
+        return await ask(sql, params, shape)
       } catch (error) {
         this.refused ??= error
         throw error
@@ -139,6 +173,7 @@ class Conversation {
       run: async (sql, ...params) => ({ changes: (await run(sql, params)).rowCount ?? 0 }),
       all: async (sql, ...params) => (await run(sql, params)).rows as Readonly<Record<string, SqlValue>>[],
     }
+    asked.set(this.tx, run)
   }
 
   over(): void {

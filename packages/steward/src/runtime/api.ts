@@ -69,6 +69,24 @@ export type SubmitOptions<Input> = {
 /** `submitMany` and `perform` have transactions of their own. */
 export type OwnTxOptions<Input> = Omit<SubmitOptions<Input>, 'tx'>
 
+/** What is stored by a plain statement replaces no other call: that one's row would stay locked until the caller's commit. */
+export type PlainOptions<Input> = Omit<OwnTxOptions<Input>, 'supersedes'>
+
+/** A submit as one statement: for any client of PostgreSQL that can run a text with its values. */
+export type SubmitStatement<Result> = {
+  /** One INSERT as SQL, with `$1`, `$2` … for the values. */
+  readonly text: string
+  readonly values: readonly (string | number | null)[]
+  /**
+   * What its one row says. The row can be read without this, too: `status` is `created`; `joined` (the key has a call with this
+   * input; `id` is its id); `reused` (with another input: refused); `taken` (sealed, so that only this function can tell); `pruned`;
+   * `facts` (evidence waits for the key), `again` (somebody was faster) and `other_database`: not stored.
+   *
+   * @throws StewardError STEWARD_KEY_REUSED, STEWARD_TRANSACTION_REFUSED (`details.why`: `facts`, `again`, `other_database`); nothing was stored then.
+   */
+  readonly read: (row: Readonly<Record<string, unknown>> | undefined) => Submitted<Result>
+}
+
 export type PerformOptions<Input> = Omit<OwnTxOptions<Input>, 'runAt'> & {
   /** How long to await the outcome here; the call goes on without us. Default: the operation's timeout. */
   readonly wait?: Duration
@@ -187,6 +205,13 @@ export interface StewardApi {
    * STEWARD_STORE_*, STEWARD_OVERLOADED, STEWARD_CLOSED; nothing was stored, unless `details.outcome` is `unknown`.
    */
   submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>>
+  /**
+   * The same as one plain statement, to be run inside the caller's transaction by any client: another language's, a stored
+   * procedure's caller, a batch. It is good for about as long as the process lives, and for one call.
+   *
+   * @throws StewardError STEWARD_KEY_INVALID, STEWARD_INPUT_*, STEWARD_OPTION_INVALID, STEWARD_TRANSACTION_REFUSED where the store has none (only PostgreSQL has).
+   */
+  submitStatement<I, P, R>(operation: Operation<I, P, R>, options: PlainOptions<I>): Promise<SubmitStatement<R>>
   /**
    * Up to 10,000 calls in one transaction. All are checked first: when one is invalid, none is stored. Keys that
    * belong to calls with another input are refused with STEWARD_KEY_REUSED (`details.reused` lists them) after the

@@ -12,6 +12,7 @@ import type { Lane, Lease } from '../ports/store.ts'
 import { isSealed, sealedReason, unreadable } from './encryption.ts'
 import type { HoldRules } from './hold-rules.ts'
 import type { Parts } from './parts.ts'
+import { claimsSlow } from './unworked.ts'
 
 export type ClaimsOptions = Parts & {
   readonly holds: HoldRules
@@ -33,6 +34,9 @@ const STORE_RETRY_MS = 250
 const UNREADABLE_MS = 30_000
 /** A busy worker asks this often when the next call is due. */
 const BUSY_DUE_MS = 100
+/** A claim takes milliseconds; each of them as slow as this, for so long, is worth an alert. */
+const SLOW_MS = 1_000
+const SLOW_FOR_MS = 60_000
 
 export class Claims {
   readonly #o: ClaimsOptions
@@ -45,6 +49,7 @@ export class Claims {
   #lastClaimMs = 0
   /** The same by the store's clock. */
   #lastClaimAt = 0
+  #slowSinceMs: number | null = null
   /** Refusals of the store in a row, and how long it is left alone after one. */
   #refusals = 0
   #restUntilMs = 0
@@ -162,6 +167,7 @@ export class Claims {
       this.#lastClaimAt = now
       const calls = lanes.length === 0 ? [] : await this.#o.store.claim({ lease, lanes, limit, now, pausedGroups: this.#o.controls.pausedGroups(now) })
       this.#refusals = 0
+      this.#watchPace(lanes[0]?.operation ?? '*')
       if (this.#stopped || this.#o.keeper.current !== lease) {
         // Claimed under an identity that is gone: others free them, and the next claim is ours again.
         void this.giveBack(lease, calls)
@@ -181,6 +187,22 @@ export class Claims {
     }
     if (this.#claimAgain && this.#line.length === 0) this.#claimSoon()
     this.#o.onLine()
+  }
+
+  /** Of the claim that was just answered: when they have been slow for long, somebody is told. */
+  #watchPace(operation: string): void {
+    const nowMs = this.#o.system.monotonicMs()
+    const tookMs = nowMs - this.#lastClaimMs
+    if (tookMs < SLOW_MS) {
+      this.#slowSinceMs = null
+      return
+    }
+    // One alone says nothing: this process may have stood still.
+    if (this.#slowSinceMs === null) return void (this.#slowSinceMs = this.#lastClaimMs)
+    if (nowMs - this.#slowSinceMs < SLOW_FOR_MS) return
+    const at = this.#o.store.now()
+    this.#o.store.raise([claimsSlow(this.#o.store.name, { operation, at, tookMs, sinceMs: Math.round(nowMs - this.#slowSinceMs) })]).catch(() => undefined)
+    this.#slowSinceMs = nowMs
   }
 
   /** What is sealed with a key that this process was not given is never sent from here: it waits for one that was, and somebody is told. */

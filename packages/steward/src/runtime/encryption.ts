@@ -68,11 +68,18 @@ export function encrypted(store: Store, encryption: Encryption): Store {
   const box = new Box(encryption)
   const openWrite = (result: WriteResult): WriteResult => (!result.ok && result.call ? { ...result, call: box.open(result.call) } : result)
   const insertWithin = store.insertWithin?.bind(store)
+  const insertStatement = store.insertStatement?.bind(store)
   const overrides: Partial<Store> = {
     write: async (batch) => (await store.write(batch.map((write) => sealWrite(box, write)))).map(openWrite),
     insert: async (batch, more) => (await store.insert(batch.map((write) => sealInsert(box, write)), more)).map((result, i) => openInsert(box, result, (batch[i] as InsertWrite).call)),
     // A store that has no part in other transactions gets none by being wrapped.
     ...(insertWithin === undefined ? {} : { insertWithin: async (tx, write) => openInsert(box, await insertWithin(tx, sealInsert(box, write)), write.call) }),
+    ...(insertStatement === undefined ? {} : {
+      insertStatement: async (write) => {
+        const { text, values, read } = await insertStatement(sealInsert(box, write))
+        return { text, values, read: (row) => openInsert(box, read(row), write.call) }
+      },
+    }),
     writeSettling: async (write, inTx) => {
       const settled = await store.writeSettling(sealWrite(box, write), inTx)
       return { ...settled, result: openWrite(settled.result) }

@@ -100,6 +100,26 @@ export class Entrance {
     throw refuse(`facts about it kept coming, ${TRIES} times. Nothing was stored. Roll back, and submit it again.`)
   }
 
+  /** As a statement that somebody else runs. Facts that wait for the key are judged by `enterWithin` alone. */
+  async plain(given: Call, registered: Registered): Promise<{ readonly text: string; readonly values: readonly (string | number | null)[]; readonly read: (row: Readonly<Record<string, unknown>> | undefined) => Entered }> {
+    const { store } = this.#o
+    const call = this.#sealed(given)
+    const refuse = (why: string, text: string): StewardError => new StewardError('STEWARD_TRANSACTION_REFUSED', `${call.operation} "${call.key}" cannot be submitted by a plain statement: ${text}`, { operation: call.operation, key: call.key, why })
+    if (store.insertStatement === undefined) throw refuse('no_statement', `${store.name} has none. Nothing was stored. Use submit, or the store of steward/postgres.`)
+    if (call.supersedes !== null) throw refuse('supersedes', `it takes the purpose of "${call.supersedes}", whose row would stay locked until the caller's commit. Nothing was stored. Submit it, after that commit.`)
+    const { text, values, read } = await store.insertStatement(this.#write(call, null, null, [], null, registered, []))
+    return {
+      text, values,
+      read: (row) => {
+        const result = read(row)
+        if (result.ok) return { status: 'created', call }
+        if (result.why === 'joined') return this.#joined(call, result.call, registered, [], null)
+        if (result.why === 'pruned') return this.#joinedPruned(call, result)
+        throw refuse('facts', 'evidence came before it, which decides whether it is sent at all. Nothing was stored. Submit it with { tx: fromQuery(…) } instead, which judges that evidence.')
+      },
+    }
+  }
+
   #sealed(call: Call): Call {
     return this.#o.sealsWith === null ? call : { ...call, encryptionKeyId: this.#o.sealsWith }
   }

@@ -3,7 +3,7 @@
  */
 import os from 'node:os'
 import process from 'node:process'
-import type { Call, Fact, State } from '../core/call.ts'
+import type { Call, Fact } from '../core/call.ts'
 import { type CallEvent, type Decision, decide } from '../core/decide.ts'
 import { durationMs } from '../core/duration.ts'
 import { StewardError } from '../core/errors.ts'
@@ -16,12 +16,13 @@ import type { Backlog, CallerTx, Control, Scope, Store, WorkerRow } from '../por
 import type { Log, System } from '../ports/system.ts'
 import { createWitness, redact, type Witness } from '../witness/index.ts'
 import { Alerting, alertLine } from './alerting.ts'
-import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, RestoredOptions, RestoredReport, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, Submitted } from './api.ts'
+import type { AlertView, ByWhom, CallView, FactOptions, ListFilter, Operation, OwnTxOptions, PerformOptions, PlainOptions, RedriveManyOptions, RedriveManyReport, RedriveOptions, RestoredOptions, RestoredReport, ScopeName, SettleOptions, SomeOperation, StewardApi, StewardOptions, SubmitOptions, SubmitStatement, Submitted } from './api.ts'
 import { change } from './change.ts'
 import { ControlsCopy } from './controls.ts'
+import { keepFact } from './early.ts'
 import { encrypted, isSealed, refuseSealed, sealedReason } from './encryption.ts'
 import { type Entered, Entrance } from './entry.ts'
-import { checkSettle, correctedWhenPruned, factOf, factResult } from './evidence.ts'
+import { checkSettle, factOf, factResult } from './evidence.ts'
 import { checkKey, instant, newCall, refuseTx, someRefused } from './intake.ts'
 import { LeaseKeeper } from './lease.ts'
 import type { Registered } from './operation.ts'
@@ -178,6 +179,13 @@ export class Steward implements StewardApi {
     return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, options.tx ?? 'offer'))
   }
 
+  async submitStatement<I, P, R>(operation: Operation<I, P, R>, options: PlainOptions<I>): Promise<SubmitStatement<R>> {
+    const registered = this.#registered(operation)
+    refuseTx(operation.name, 'submitStatement', options)
+    const { text, values, read } = await this.#entrance.plain(await newCall(this.#intake, registered, options), registered)
+    return { text, values, read: (row) => this.#submitted(read(row)) }
+  }
+
   async submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly OwnTxOptions<I>[]): Promise<readonly Submitted<R>[]> {
     const registered = this.#registered(operation)
     for (const item of items) refuseTx(operation.name, 'submitMany', item)
@@ -273,21 +281,11 @@ export class Steward implements StewardApi {
     checkKey(registered.operation.name, key)
     let call = await this.#store.find(registered.operation.name, key)
     if (!call) {
-      const kept = await this.#store.keepEarlyFact(registered.operation.name, key, { fact, result }).catch(async (error: unknown) => await this.#tooLate(registered.operation.name, key, fact, error))
+      const kept = await keepFact({ store: this.#store, system: this.#system, onAlerts: () => this.#alerting?.kick() }, registered.operation.name, key, { fact, result })
       if (kept.kept) return null
       call = kept.call
     }
     return await this.#act(registered, call, { type: 'fact', fact, result })
-  }
-
-  /** A fact of a call whose record was pruned is refused to whoever brings it; that it happened against its recorded end is told people, too. */
-  async #tooLate(operation: string, key: string, fact: Fact, error: unknown): Promise<never> {
-    const { id, state } = error instanceof StewardError && error.code === 'STEWARD_CALL_NOT_FOUND' ? error.details : {}
-    if (fact.kind === 'applied' && typeof id === 'string' && state !== 'succeeded') {
-      await this.#store.raise([correctedWhenPruned({ id, operation, key }, state as State, fact, this.#store.now())])
-      this.#alerting?.kick()
-    }
-    throw error
   }
 
   async settle(operation: Operation | string, key: string, options: SettleOptions): Promise<CallView> {

@@ -1,6 +1,7 @@
 /** Alerts about work that stands still: no running worker takes it (one a day per operation and version), or the engine let go of it. */
 import type { Alert } from '../core/alert.ts'
 import type { Call } from '../core/call.ts'
+import { durationText } from '../core/duration.ts'
 
 type Unworked = { readonly operation: string; readonly at: number; readonly message: string }
 
@@ -10,6 +11,15 @@ export function noWorker({ operation, at, message }: Unworked): Alert {
 
 export function notUnderstood({ operation, at, message }: Unworked, version: number): Alert {
   return { ...aboutOperation(operation, at), id: `not_understood:${operation}:${version}:${dayOf(at)}`, kind: 'not_understood', message, next: `Deploy a worker that knows ${operation} version ${version}, or an upgrade from it.` }
+}
+
+/** Claims have been slow for a while: mostly a transaction that is held open, so that dead rows cannot be cleaned up. One a day. */
+export function claimsSlow(store: string, { operation, at, tookMs, sinceMs }: { readonly operation: string; readonly at: number; readonly tookMs: number; readonly sinceMs: number }): Alert {
+  return {
+    ...aboutOperation(operation, at), id: `claims_slow:${dayOf(at)}`, kind: 'claims_slow', severity: 'warn',
+    message: `Taking calls from ${store} has been slow for ${durationText(sinceMs)}: the last claim took ${durationText(Math.round(tookMs))}. Calls wait longer than they need to; none is lost.`,
+    next: 'Look for a transaction that is held open (PostgreSQL: pg_stat_activity by xact_start, the oldest first), for dead rows that are not cleaned up, and at the disk.',
+  }
 }
 
 /** Something that must hold does not: the call stays as stored, the others go on. */
