@@ -29,7 +29,7 @@ export type StoreNetwork = {
   readonly freeze: (process: SimProcess, forMs: number, isAsleep?: boolean) => void
 }
 
-type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
+type Asked = { readonly move: StoreMove; readonly what: string; readonly run: () => Promise<unknown>; /** The first half of a batch alone. */ readonly half: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Idle rounds, and what is only read: asked often, changing nothing, so that they take no time unless something is wrong. */
 const ROUNDS = new Set(['fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
@@ -55,7 +55,7 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
     const method = (inner[name] as (...args: unknown[]) => Promise<unknown>).bind(inner)
     store[name] = (...args: unknown[]) => {
       if (name === 'enlist') network.enlisted((args[0] as Parameters<Store['enlist']>[0]).worker)
-      return line.ask(name, args, () => method(...args))
+      return line.ask(name, args, (given) => method(...given))
     }
   }
   return store as unknown as Store
@@ -81,12 +81,12 @@ class StoreLine {
     this.#network = network
   }
 
-  ask(method: string, args: readonly unknown[], run: () => Promise<unknown>): Promise<unknown> {
+  ask(method: string, args: readonly unknown[], run: (args: readonly unknown[]) => Promise<unknown>): Promise<unknown> {
     const process = this.#process
     if (process.state === 'dead') return Promise.withResolvers<never>().promise
     const move: StoreMove = method === 'write' ? moveOf(args[0] as readonly CallWrite[]) : (MOVES[method] ?? 'round')
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const asked: Asked = { move, what: describe(method, args), run, resolve, reject }
+    const asked: Asked = { move, what: describe(method, args), run: () => run(args), half: () => run(halfOf(args)), resolve, reject }
     const act = this.#network.mischief.store({ at: 'store', process: process.name, move })
     if (act !== null) this.#network.trace(`${process.name} store ${asked.what} suffers ${act.do}`)
     this.#leave(asked, act, ROUNDS.has(method) || method === 'beat')
@@ -113,19 +113,31 @@ class StoreLine {
     if (this.#network.isDown()) return this.#answer(asked.reject, unavailable(asked.what), answerMs)
     if (act?.do === 'refuse') return this.#answer(asked.reject, unavailable(asked.what), answerMs)
     if (act?.do === 'lose_answer' && !act.stored) return this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
+    if (act?.do === 'lose_answer' && act.lateMs !== undefined) return this.#late(asked, act.lateMs, answerMs)
     this.#network.outside(1)
     try {
-      const value = await asked.run()
+      const value = await (act?.do === 'split' ? asked.half() : asked.run())
       if (asked.what !== '') trace(`${process.name} store ${asked.what}${resultOf(value)}`)
       if (act?.do === 'kill') return kill(process)
       if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0, act.isAsleep)
-      if (act?.do === 'lose_answer') this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
+      if (act?.do === 'lose_answer' || act?.do === 'split') this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
       else this.#answer(asked.resolve, value, answerMs)
     } catch (error) {
       this.#answer(asked.reject, error, answerMs)
     } finally {
       this.#network.outside(-1)
     }
+  }
+
+  /** Given up for lost now, carried out later: it waited for a lock, or in a network that held it back. */
+  #late(asked: Asked, lateMs: number, answerMs: number): void {
+    const { scheduler, trace, outside, isDown } = this.#network
+    this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
+    scheduler.after(lateMs, null, () => {
+      if (isDown()) return
+      outside(1)
+      asked.run().then((value) => trace(`${this.#process.name} store late ${asked.what}${resultOf(value)}`), () => undefined).finally(() => outside(-1))
+    })
   }
 
   #answer<Value>(how: (value: Value) => void, value: Value, afterMs: number): void {
@@ -136,6 +148,11 @@ class StoreLine {
     this.#answeredAtMs = atMs
     scheduler.after(atMs - scheduler.elapsedMs, process, () => how(value))
   }
+}
+
+/** Arguments of a batch with its first half alone: of one write, that one. */
+function halfOf([batch, ...others]: readonly unknown[]): readonly unknown[] {
+  return Array.isArray(batch) ? [batch.slice(0, Math.ceil(batch.length / 2)), ...others] : [batch, ...others]
 }
 
 /** A batch is named after its weightiest write: the record of an answer, then a begin. */
