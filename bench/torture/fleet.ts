@@ -25,7 +25,7 @@ type Slot = { readonly role: Role; readonly name: string; readonly nth: number; 
 /** Longer than a late answer takes to be stored, outages included. */
 export const SPARED_MS = 11_000
 /** A worker that was asked to freeze at a point and does not pass there in time is frozen where it is. */
-const PASSES_WITHIN_MS = 1_000
+const PASSES_WITHIN_MS = 3_000
 
 export class Fleet {
   readonly slots: Slot[] = []
