@@ -55,7 +55,7 @@ export async function inflict(options: TortureOptions, orders: Orders, fleet: Fl
   await atWork(fleet, 1)
   for (let turn = 1; !fleet.submittersLeft || kinds.some((kind) => kind.done() < kind.planned); turn++) {
     if (Date.now() > untilAt) {
-      fleet.crashes.push(`after ${Math.round((Date.now() - orders.startedAt) / 1_000)} s, faults or submits are still to come`)
+      fleet.mishaps.push(`after ${Math.round((Date.now() - orders.startedAt) / 1_000)} s, faults or submits are still to come`)
       break
     }
     await sleep(numbers.killEveryMs * (0.5 + random()) * 0.8)
