@@ -17,11 +17,11 @@ import type { Lease, Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import type { AttemptWatch, Witness } from '../witness/index.ts'
 import { callInfo } from './call-info.ts'
-import type { LeaseKeeper } from './lease.ts'
+import { latestNow, type LeaseKeeper } from './lease.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { LookupAnswer } from '../core/decide.ts'
 
-export type Surroundings = { readonly store: Pick<Store, 'now'>; readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
+export type Surroundings = { readonly store: Pick<Store, 'now' | 'nowAtMost'>; readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
 
 export class RunningAttempt {
   readonly call: Call
@@ -62,7 +62,7 @@ export class RunningAttempt {
   }
 
   mayLeave(): 'open' | 'deadline' | 'lease' {
-    if (this.#around.system.monotonicMs() >= this.deadlineMs || this.#around.store.now() >= this.#deadlineAt) return 'deadline'
+    if (this.#around.system.monotonicMs() >= this.deadlineMs || latestNow(this.#around.store) >= this.#deadlineAt) return 'deadline'
     if (this.#closed || !this.#around.keeper.holds(this.lease)) return 'lease'
     return 'open'
   }
