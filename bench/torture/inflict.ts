@@ -20,7 +20,7 @@ type Kind = {
 /** Down for so long, besides what starting and recovering takes. */
 const DOWN_MS = { least: 100, most: 2_000 }
 /** Besides three times the planned length: outages and a busy machine hold submits up. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 600_000
 /** Longest wait for processes to be at work. */
 const READY_MS = 20_000
 const DELAY_MS = { least: 50, most: 3_000 }

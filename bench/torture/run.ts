@@ -149,14 +149,18 @@ async function openOperator(orders: Orders, operations: TortureOperations, compl
   return operator
 }
 
-/** Everybody lives now; what is not decided, or not told to the application, within the limit is reported as lost. */
+/** Everybody lives now; what is not decided, or not told to the application, when nothing has moved for so long is reported as lost. */
 async function allEnded(operator: Steward, numbers: Numbers, fleet: Fleet, database: Database | null, progress: (line: string) => void): Promise<void> {
-  const untilAt = Date.now() + numbers.drainMs
+  let untilAt = Date.now() + numbers.drainMs
+  let before = ''
   fleet.arm(0)
   for (let turn = 1; Date.now() < untilAt; turn++) {
     const open = await operator.list({ states: OPEN, limit: 1_000 })
     const untold = open.length > 0 || database === null ? 0 : (await database.application.orders()).filter((order) => order.settled === null).length
     if (open.length === 0 && untold <= await doubted(operator)) return
+    const now = `${open.map((call) => call.id).join()} ${untold}`
+    if (now !== before) untilAt = Date.now() + numbers.drainMs
+    before = now
     if (turn % 40 === 0) progress(`  ${open.length}${open.length === 1_000 ? ' or more' : ''} calls are open, ${untold} ends untold`)
     await sleep(100)
   }
