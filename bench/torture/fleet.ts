@@ -25,7 +25,7 @@ type Slot = { readonly role: Role; readonly name: string; readonly nth: number; 
 /** Longer than a late answer takes to be stored, outages included. */
 export const SPARED_MS = 11_000
 /** A worker that was asked to freeze at a point and does not pass there in time is frozen where it is. */
-const PASSES_WITHIN_MS = 1_000
+const PASSES_WITHIN_MS = 3_000
 
 export class Fleet {
   readonly slots: Slot[] = []
@@ -46,7 +46,8 @@ export class Fleet {
   readonly diedAt = new Map<number, number>()
   /** When a frozen process went on, by its id. */
   readonly wentOnAt = new Map<number, number>()
-  readonly crashes: string[] = []
+  /** Of the run itself: what should not have happened, whoever is to blame. */
+  readonly mishaps: string[] = []
 
   constructor(orders: Orders, random: () => number, guises: Guises) {
     this.#orders = orders
@@ -82,7 +83,7 @@ export class Fleet {
       slot.turn++
       if (guise.older) this.ran.older++
       if (Math.abs(message.ready - Date.now()) > 1_800_000) this.ran.falseClock++
-      else if (guise.falseClock) this.crashes.push(`${slot.name} was to run with a false clock, and its clock was right`)
+      else if (guise.falseClock) this.mishaps.push(`${slot.name} was to run with a false clock, and its clock was right`)
     } else if (slot.child === child) this.#frozen(slot, child, message.frozenAt)
   }
 
@@ -96,7 +97,7 @@ export class Fleet {
       this.deaths[where] = (this.deaths[where] ?? 0) + 1
     } else if (code === 0 && slot.role === 'submitter') slot.left = true
     // A store that cannot be reached cannot be opened: whoever starts processes starts them again.
-    else if (!this.#closing && slot.ready) this.crashes.push(`${slot.name} ended by itself (code ${code}, signal ${signal})`)
+    else if (!this.#closing && slot.ready) this.mishaps.push(`${slot.name} ended by itself (code ${code}, signal ${signal})`)
     if (this.#closing || slot.left) return
     setTimeout(() => this.#start(slot, this.#nextPoint(slot.role)), 20 + this.#random() * 300)
   }

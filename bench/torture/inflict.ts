@@ -8,6 +8,7 @@ import type { TortureOptions } from './options.ts'
 import type { Orders } from './orders.ts'
 
 type Kind = {
+  readonly name: string
   readonly planned: number
   /** How many there were, those under way included. */
   begun(): number
@@ -19,7 +20,7 @@ type Kind = {
 /** Down for so long, besides what starting and recovering takes. */
 const DOWN_MS = { least: 100, most: 2_000 }
 /** Besides three times the planned length: outages and a busy machine hold submits up. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 600_000
 /** Longest wait for processes to be at work. */
 const READY_MS = 20_000
 const DELAY_MS = { least: 50, most: 3_000 }
@@ -28,8 +29,8 @@ function kindsOf(options: TortureOptions, fleet: Fleet, database: Database | nul
   const between = ({ least, most }: { least: number; most: number }): number => least + random() * (most - least)
   const guises = { begun: () => 0, inflict: () => undefined }
   const processes: readonly Kind[] = [
-    { planned: options.kills, begun: () => fleet.kills, done: () => fleet.kills, inflict: () => fleet.killOne() },
-    { planned: options.freezes, begun: () => fleet.freezes + fleet.freezing, done: () => fleet.freezes, inflict: () => fleet.freezeOne() },
+    { name: 'kills', planned: options.kills, begun: () => fleet.kills, done: () => fleet.kills, inflict: () => fleet.killOne() },
+    { name: 'freezes', planned: options.freezes, begun: () => fleet.freezes + fleet.freezing, done: () => fleet.freezes, inflict: () => fleet.freezeOne() },
   ]
   if (database === null) return processes
   let cuts = 0
@@ -37,11 +38,11 @@ function kindsOf(options: TortureOptions, fleet: Fleet, database: Database | nul
   return [
     ...processes,
     // One process each at least: they start by themselves.
-    { ...guises, planned: fleet.plans.falseClock ? 1 : 0, done: () => fleet.ran.falseClock },
-    { ...guises, planned: fleet.plans.older ? 1 : 0, done: () => fleet.ran.older },
-    { planned: options.crashes, begun: () => database.crashes + (database.crashing ? 1 : 0), done: () => (database.crashing ? 0 : database.crashes), inflict: () => database.crash(between(DOWN_MS)) },
-    { planned: options.cuts, begun: () => cuts, done: () => database.cuts, inflict: () => { cuts++; database.cut() } },
-    { planned: options.delays, begun: () => delays, done: () => database.delays, inflict: () => { delays++; database.delay(between(DELAY_MS)) } },
+    { ...guises, name: 'false clocks', planned: fleet.plans.falseClock ? 1 : 0, done: () => fleet.ran.falseClock },
+    { ...guises, name: 'older versions', planned: fleet.plans.older ? 1 : 0, done: () => fleet.ran.older },
+    { name: 'crashes', planned: options.crashes, begun: () => database.crashes + (database.crashing ? 1 : 0), done: () => (database.crashing ? 0 : database.crashes), inflict: () => database.crash(between(DOWN_MS)) },
+    { name: 'cuts', planned: options.cuts, begun: () => cuts, done: () => database.cuts, inflict: () => { cuts++; database.cut() } },
+    { name: 'delays', planned: options.delays, begun: () => delays, done: () => database.delays, inflict: () => { delays++; database.delay(between(DELAY_MS)) } },
   ]
 }
 
@@ -55,7 +56,8 @@ export async function inflict(options: TortureOptions, orders: Orders, fleet: Fl
   await atWork(fleet, 1)
   for (let turn = 1; !fleet.submittersLeft || kinds.some((kind) => kind.done() < kind.planned); turn++) {
     if (Date.now() > untilAt) {
-      fleet.crashes.push(`after ${Math.round((Date.now() - orders.startedAt) / 1_000)} s, faults or submits are still to come`)
+      const missing = [...kinds.filter((kind) => kind.done() < kind.planned).map((kind) => `${kind.name} (${kind.done()} of ${kind.planned})`), ...(fleet.submittersLeft ? [] : ['submits'])]
+      fleet.mishaps.push(`after ${Math.round((Date.now() - orders.startedAt) / 1_000)} s these are still to come: ${missing.join(', ')}`)
       break
     }
     await sleep(numbers.killEveryMs * (0.5 + random()) * 0.8)

@@ -17,7 +17,7 @@ export type TortureOperations = {
   readonly order: TortureOperation
 }
 
-export type TortureOptionsOfOperation = {
+export type OperationOptions = {
   readonly answer: Answer
   readonly port: number
   readonly numbers: Numbers
@@ -25,7 +25,7 @@ export type TortureOptionsOfOperation = {
   readonly answered?: (key: string, attempt: number) => void
 }
 
-export function tortureOperations(options: TortureOptionsOfOperation): TortureOperations {
+export function tortureOperations(options: OperationOptions): TortureOperations {
   const definition = definitionOf(options)
   return {
     effect: defineOperation<Input, Input, Result>(definition),
@@ -37,7 +37,7 @@ export function tortureOperations(options: TortureOptionsOfOperation): TortureOp
   }
 }
 
-function definitionOf({ answer, port, numbers, answered }: TortureOptionsOfOperation): OperationDefinition<Input, Input, Result> {
+function definitionOf({ answer, port, numbers, answered }: OperationOptions): OperationDefinition<Input, Input, Result> {
   const url = `http://127.0.0.1:${port}/effects`
   return {
     name: 'torture-effect',

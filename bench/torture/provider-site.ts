@@ -31,6 +31,8 @@ export class ProviderSite {
   readonly #effects = new Map<string, Effect[]>()
   readonly #look: NodeJS.Timeout
   #lookedAt = Date.now()
+  /** The look before: after a standstill the timer comes first, and what had waited is read next. */
+  #lookedBeforeAt = this.#lookedAt
   #window: Window | null = null
   #port = 0
   #made = 0
@@ -40,7 +42,10 @@ export class ProviderSite {
     this.#keys = new KeyMemory(options.numbers.retentionMs)
     this.#server = createServer((request, response) => this.#arrive(request, response))
     this.#server.keepAliveTimeout = 30_000
-    this.#look = setInterval(() => { this.#lookedAt = Date.now() }, LOOK_MS)
+    this.#look = setInterval(() => {
+      this.#lookedBeforeAt = this.#lookedAt
+      this.#lookedAt = Date.now()
+    }, LOOK_MS)
   }
 
   async listen(): Promise<number> {
@@ -80,7 +85,7 @@ export class ProviderSite {
     request.on('error', () => undefined)
     response.on('error', () => undefined)
     if (request.method === 'GET') return this.#asked(new URL(request.url ?? '/', 'http://provider').searchParams.get('key') ?? '', response)
-    const caller: Caller = { key: header(request, 'x-key'), attempt: Number(header(request, 'x-attempt')), idempotencyKey: header(request, 'idempotency-key'), unreadSinceAt: this.#lookedAt }
+    const caller: Caller = { key: header(request, 'x-key'), attempt: Number(header(request, 'x-attempt')), idempotencyKey: header(request, 'idempotency-key'), unreadSinceAt: this.#lookedBeforeAt }
     this.#o.ledger.add({ what: 'arrived', at: Date.now(), ...caller })
     request.resume().once('end', () => this.#work(caller, response))
   }

@@ -60,13 +60,17 @@ export async function torture(options: TortureOptions, progress: (line: string) 
   const paths = { ledgerPath: join(folder, 'ledger.ndjson'), acknowledgedPath: join(folder, 'acknowledged.ndjson'), heardPath: join(folder, 'heard.ndjson'), compiledPath: join(folder, 'compiled') }
   const { answer, seed, pace, calls, rollbacks } = options
   const plan = { answer, seed, pace, calls, rollbacks, ...paths, providerPort: 0, lengthMs: Math.max(options.kills * numbers.killEveryMs * 0.8, calls * 5), startedAt: 0 }
-  const database = options.store === 'postgres' ? await Database.start(folder, plan) : null
+  let database: Database | null = null
+  let kept = false
   try {
+    if (options.store === 'postgres') database = await Database.start(folder, plan)
     const place: Place = database?.place ?? { kind: 'sqlite', path: join(folder, 'steward.db') }
-    return await onStore(run, { ...plan, place }, database)
+    const result = await onStore(run, { ...plan, place }, database)
+    kept = result.folder !== null
+    return result
   } finally {
     await database?.stop()
-    if (!existsSync(paths.ledgerPath)) rmSync(folder, { recursive: true, force: true })
+    if (!kept) rmSync(folder, { recursive: true, force: true })
   }
 }
 
@@ -106,8 +110,9 @@ async function onStore(run: Run, orders: Orders, database: Database | null): Pro
 function olderOf({ options, folder, progress }: Run): { readonly folder: string | null; readonly name: string } {
   if (options.older === 'none') return { folder: null, name: 'none' }
   const commit = olderCommit(options.older)
+  if (commit === null && options.older !== null) throw new Error(`--older ${options.older} names no commit of this repository.`)
   if (commit === null) {
-    progress(`  no older version of the library is at hand (${options.older ?? 'the history is missing'}): all run this one`)
+    progress('  no older version of the library is at hand, since the history is missing: all run this one')
     return { folder: null, name: 'not at hand' }
   }
   return { folder: tortureOnOlder(commit, join(folder, 'older')), name: commit.slice(0, 12) }
@@ -144,14 +149,18 @@ async function openOperator(orders: Orders, operations: TortureOperations, compl
   return operator
 }
 
-/** Everybody lives now; what is not decided, or not told to the application, within the limit is reported as lost. */
+/** Everybody lives now; what is not decided, or not told to the application, when nothing has moved for so long is reported as lost. */
 async function allEnded(operator: Steward, numbers: Numbers, fleet: Fleet, database: Database | null, progress: (line: string) => void): Promise<void> {
-  const untilAt = Date.now() + numbers.drainMs
+  let untilAt = Date.now() + numbers.drainMs
+  let before = ''
   fleet.arm(0)
   for (let turn = 1; Date.now() < untilAt; turn++) {
     const open = await operator.list({ states: OPEN, limit: 1_000 })
     const untold = open.length > 0 || database === null ? 0 : (await database.application.orders()).filter((order) => order.settled === null).length
     if (open.length === 0 && untold <= await doubted(operator)) return
+    const now = `${open.map((call) => call.id).join()} ${untold}`
+    if (now !== before) untilAt = Date.now() + numbers.drainMs
+    before = now
     if (turn % 40 === 0) progress(`  ${open.length}${open.length === 1_000 ? ' or more' : ''} calls are open, ${untold} ends untold`)
     await sleep(100)
   }
@@ -183,8 +192,7 @@ async function concluded(run: Run, orders: Orders, operator: Steward, fleet: Fle
   const operationOf = new Map(records.map((call) => [call.key, call.operation]))
   const concerned = [...new Set(found.violations.map((violation) => violation.key))].slice(0, TOLD_AT_MOST)
   const tellings = await Promise.all(concerned.map(async (key) => ({ key, telling: await operator.tell(operationOf.get(key) ?? '', key).catch(() => null) })))
-  const keep = options.keep || found.violations.length > 0 || fleet.crashes.length > 0
-  if (!keep) rmSync(folder, { recursive: true, force: true })
+  const keep = options.keep || found.violations.length > 0 || fleet.mishaps.length > 0
   return {
     audit: found,
     kills: fleet.kills,
@@ -200,7 +208,7 @@ async function concluded(run: Run, orders: Orders, operator: Steward, fleet: Fle
       ...tally(ledger.flatMap((entry) => ('how' in entry ? [`${entry.what} ${entry.how}`] : []))), ...prefixed('killed ', fleet.deaths), ...prefixed('frozen ', fleet.freezesAt), ...prefixed('connection ', database?.happened ?? {}),
       ...(database === null ? {} : { 'server processes killed': database.killed }),
     },
-    mishaps: fleet.crashes,
+    mishaps: fleet.mishaps,
     tellings,
     folder: keep ? folder : null,
   }

@@ -95,6 +95,7 @@ const CALLERS: readonly FaultKind[] = [
   striking('caller.dies-after-submit', 'caller.submit', 'The process dies once the call is stored, before the caller is told.', 'store', () => ({ do: 'kill', when: 'after' }), { moves: ['submit'] }),
   striking('caller.submit-answer-lost', 'caller.submit', 'The answer to an insert that was stored is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['submit'], times: 2 }),
   striking('caller.submit-unstored', 'caller.submit', 'The answer to an insert that was not stored is lost.', 'store', () => ({ do: 'lose_answer', stored: false }), { moves: ['submit'], times: 2 }),
+  striking('caller.submit-late', 'caller.submit', 'An insert is given up for lost, and is stored seconds later.', 'store', (parameters) => ({ do: 'lose_answer', stored: true, lateMs: msOf(parameters, 3 * SECOND) }), { moves: ['submit'] }),
 ]
 
 const ALL_WRITES: readonly StoreMove[] = ['submit', 'begin', 'finish', 'look', 'change', 'settle', 'control', 'alert']
@@ -115,6 +116,9 @@ const DATABASE: readonly FaultKind[] = [
   striking('db.finish-refused', 'db.commit', 'The record of an answer is refused.', 'store', () => ({ do: 'refuse' }), { moves: ['finish'], times: 3 }),
   striking('db.finish-answer-lost', 'db.commit', 'The record of an answer is stored, and its answer is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['finish'] }),
   striking('db.change-answer-lost', 'db.commit', 'A change by somebody without a lease is stored, and its answer is lost.', 'store', () => ({ do: 'lose_answer', stored: true }), { moves: ['change'] }),
+  striking('db.begin-late', 'db.commit', 'A begin is given up for lost, and is stored seconds later.', 'store', (parameters) => ({ do: 'lose_answer', stored: true, lateMs: msOf(parameters, 3 * SECOND) }), { moves: ['begin'] }),
+  striking('db.finish-late', 'db.commit', 'The record of an answer is given up for lost, and is stored seconds later.', 'store', (parameters) => ({ do: 'lose_answer', stored: true, lateMs: msOf(parameters, 3 * SECOND) }), { moves: ['finish'] }),
+  striking('db.batch-split', 'db.commit', 'A part of a batch is stored, and nobody knows what became of it.', 'store', () => ({ do: 'split' }), { moves: ['submit', 'begin', 'finish', 'change'], times: 2 }),
   striking('pool.drained', 'pool', 'Connections are used up: everything waits for five seconds.', 'store', (parameters) => ({ do: 'slow', ms: msOf(parameters, 5 * SECOND) }), { forMs: 10 * SECOND }),
   striking('disk.full', 'disk', 'Nothing can be written; what is there can be read.', 'store', () => ({ do: 'refuse' }), { moves: ALL_WRITES, forMs: 30 * SECOND }),
   // What PostgreSQL adds: limits that end a statement, and transactions undone for the sake of others (the store runs those again).

@@ -21,8 +21,10 @@ export type StoreAct =
   | ProcessAct
   /** Nothing was stored, and the process is told so; `afterMs`: when a limit was over. */
   | { readonly do: 'refuse'; readonly afterMs?: number }
-  /** The process is told that nobody knows; it was stored, or not. */
-  | { readonly do: 'lose_answer'; readonly stored: boolean; readonly afterMs?: number }
+  /** The process is told that nobody knows; it was stored, or not, or is `lateMs` after it was given up for lost. */
+  | { readonly do: 'lose_answer'; readonly stored: boolean; readonly afterMs?: number; readonly lateMs?: number }
+  /** The first half of a batch is stored, the other is not, and the process is told that nobody knows. Of a single write the answer is lost. */
+  | { readonly do: 'split' }
   /** Of an insert: a transaction that is open elsewhere has its key. Nothing was stored. */
   | { readonly do: 'held' }
   | { readonly do: 'slow'; readonly ms: number }

@@ -29,7 +29,7 @@ export type StoreNetwork = {
   readonly freeze: (process: SimProcess, forMs: number, isAsleep?: boolean) => void
 }
 
-type Asked = { readonly move: StoreMove; readonly what: string; /** Writes of its batch. */ readonly size: number; readonly run: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
+type Asked = { readonly move: StoreMove; readonly what: string; /** Writes of its batch. */ readonly size: number; readonly run: () => Promise<unknown>; /** The first half of a batch alone. */ readonly half: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Idle rounds, and what is only read: asked often, changing nothing, so that they take no time unless something is wrong. */
 const ROUNDS = new Set(['pulse', 'fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
@@ -55,7 +55,7 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
     const method = (inner[name] as (...args: unknown[]) => Promise<unknown>).bind(inner)
     store[name] = (...args: unknown[]) => {
       if (name === 'enlist') network.enlisted((args[0] as Parameters<Store['enlist']>[0]).worker)
-      return line.ask(name, args, () => method(...args))
+      return line.ask(name, args, (given) => method(...given))
     }
   }
   return store as unknown as Store
@@ -65,8 +65,8 @@ const ASKED = [
   'write', 'insert', 'writeSettling', 'claim', 'giveBack', 'leasedTo', 'enlist', 'pulse', 'leave', 'workers', 'fenceDead', 'orphans', 'get', 'find', 'getMany', 'list', 'overdue', 'backlog', 'nextDueAt',
   'keepEarlyFact', 'controls', 'control', 'raise', 'alerts', 'alertsDelivered', 'settlesDue', 'settleTold', 'prune',
 ] as const satisfies readonly (keyof Store)[]
-/** Every method of the port has its place here (in the simulation no caller has a transaction of its own, and nobody migrates): a new one does not compile until it has. */
-type Placed = 'name' | 'pulseMs' | 'now' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'insertStatement' | 'migrate' | (typeof ASKED)[number]
+/** Every method of the port has its place here (in the simulation no caller has a transaction of its own, nobody migrates, and time is no estimate): a new one does not compile until it has. */
+type Placed = 'name' | 'pulseMs' | 'now' | 'nowAtMost' | 'onHint' | 'open' | 'close' | 'insertWithin' | 'insertStatement' | 'migrate' | (typeof ASKED)[number]
 export const ALL_PLACED: [Exclude<keyof Store, Placed>] extends [never] ? true : never = true
 
 class StoreLine {
@@ -81,12 +81,12 @@ class StoreLine {
     this.#network = network
   }
 
-  ask(method: string, args: readonly unknown[], run: () => Promise<unknown>): Promise<unknown> {
+  ask(method: string, args: readonly unknown[], run: (args: readonly unknown[]) => Promise<unknown>): Promise<unknown> {
     const process = this.#process
     if (process.state === 'dead') return Promise.withResolvers<never>().promise
     const move: StoreMove = moveOf(method, args)
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const asked: Asked = { move, what: describe(method, args), size: Array.isArray(args[0]) ? args[0].length : 1, run, resolve, reject }
+    const asked: Asked = { move, what: describe(method, args), size: Array.isArray(args[0]) ? args[0].length : 1, run: () => run(args), half: () => run(halfOf(args)), resolve, reject }
     const act = this.#network.mischief.store({ at: 'store', process: process.name, move })
     if (act !== null) this.#network.trace(`${process.name} store ${asked.what} suffers ${act.do}`)
     this.#leave(asked, act, ROUNDS.has(method))
@@ -111,23 +111,35 @@ class StoreLine {
     const process = this.#process
     const { trace, kill, freeze } = this.#network
     if (this.#network.isDown()) return this.#answer(asked.reject, unavailable(asked.what), answerMs)
-    const lateMs = answerMs + (act !== null && 'afterMs' in act ? (act.afterMs ?? 0) : 0)
-    if (act?.do === 'refuse') return this.#answer(asked.reject, unavailable(asked.what), lateMs)
+    const toldMs = answerMs + (act !== null && 'afterMs' in act ? (act.afterMs ?? 0) : 0)
+    if (act?.do === 'refuse') return this.#answer(asked.reject, unavailable(asked.what), toldMs)
     if (act?.do === 'held') return this.#answer(asked.resolve, Array.from({ length: asked.size }, () => ({ ok: false, why: 'held' })), answerMs)
-    if (act?.do === 'lose_answer' && !act.stored) return this.#answer(asked.reject, lostAnswer(asked.what), lateMs)
+    if (act?.do === 'lose_answer' && !act.stored) return this.#answer(asked.reject, lostAnswer(asked.what), toldMs)
+    if (act?.do === 'lose_answer' && act.lateMs !== undefined) return this.#late(asked, act.lateMs, answerMs)
     this.#network.outside(1)
     try {
-      const value = await asked.run()
+      const value = await (act?.do === 'split' ? asked.half() : asked.run())
       if (asked.what !== '') trace(`${process.name} store ${asked.what}${resultOf(value)}`)
       if (act?.do === 'kill') return kill(process)
       if (act?.do === 'freeze' && act.when === 'after') freeze(process, act.forMs ?? 0, act.isAsleep)
-      if (act?.do === 'lose_answer') this.#answer(asked.reject, lostAnswer(asked.what), lateMs)
+      if (act?.do === 'lose_answer' || act?.do === 'split') this.#answer(asked.reject, lostAnswer(asked.what), toldMs)
       else this.#answer(asked.resolve, value, answerMs)
     } catch (error) {
       this.#answer(asked.reject, error, answerMs)
     } finally {
       this.#network.outside(-1)
     }
+  }
+
+  /** Given up for lost now, carried out later: it waited for a lock, or in a network that held it back. */
+  #late(asked: Asked, lateMs: number, answerMs: number): void {
+    const { scheduler, trace, outside, isDown } = this.#network
+    this.#answer(asked.reject, lostAnswer(asked.what), answerMs)
+    scheduler.after(lateMs, null, () => {
+      if (isDown()) return
+      outside(1)
+      asked.run().then((value) => trace(`${this.#process.name} store late ${asked.what}${resultOf(value)}`), () => undefined).finally(() => outside(-1))
+    })
   }
 
   #answer<Value>(how: (value: Value) => void, value: Value, afterMs: number): void {
@@ -144,6 +156,11 @@ function moveOf(method: string, args: readonly unknown[]): StoreMove {
   if (method === 'write') return weightiest(args[0] as readonly CallWrite[])
   if (method === 'pulse') return (args[0] as Parameters<Store['pulse']>[0]).leaseUntilAt === null ? 'round' : 'beat'
   return MOVES[method] ?? 'round'
+}
+
+/** Arguments of a batch with its first half alone: of one write, that one. */
+function halfOf([batch, ...others]: readonly unknown[]): readonly unknown[] {
+  return Array.isArray(batch) ? [batch.slice(0, Math.ceil(batch.length / 2)), ...others] : [batch, ...others]
 }
 
 /** A batch is named after its weightiest write: the record of an answer, then a begin. */

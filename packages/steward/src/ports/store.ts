@@ -240,6 +240,8 @@ export interface Store {
   migrate?(opening: StoreOpening, options: { readonly dryRun: boolean }): Promise<MigrationReport>
   /** The time that decisions use: the clock, or the database's, never less than the stored high-water mark. Never runs backwards, and never stands still for long. */
   now(): number
+  /** Where `now` is an estimate: the latest that it can really be. Nothing leaves once a deadline may have passed. Absent: `now` is exact. */
+  nowAtMost?(): number
 
   /**
    * Group commit: all writes of a batch in one transaction, each with its own guards and result, in order.

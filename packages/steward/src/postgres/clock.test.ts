@@ -21,6 +21,9 @@ it('is off by no more than the last way there and back, however the database\'s 
       database += backMs
       clock.learn(reading, sent, ticks)
       expect(Math.abs(clock.now() - database)).toBeLessThanOrEqual(thereMs + backMs + 2)
+      // What the clock drifted since the last reading is in neither bound.
+      expect(database).toBeLessThanOrEqual(clock.now() + 1 + clock.uncertaintyMs + 3)
+      expect(clock.uncertaintyMs).toBeLessThanOrEqual(Math.ceil(thereMs + backMs) + 1)
     }
   }), { seed: 20_261_128, numRuns: 500 })
 })

@@ -5,11 +5,16 @@
  * A reading that was asked for at `sent` and arrived at `received` was made in between. At `received` the database's
  * clock therefore stood somewhere between the reading and the reading plus the way there and back. The estimate is
  * kept inside that interval, and moved no further than needed: its error is bounded by the last way there and back.
+ *
+ * The first reading may have taken seconds to come. Its estimate begins at the early end of the interval, so that nothing is
+ * due too soon; what must not happen too late is judged by the late end (`uncertaintyMs` after it).
  */
 export class DatabaseClock {
   readonly #ticks: () => number
   /** The database's time less the monotonic one. */
   #offset: number | null = null
+  /** The most that it can be. */
+  #most = 0
 
   constructor(ticks: () => number) {
     this.#ticks = ticks
@@ -20,7 +25,14 @@ export class DatabaseClock {
     const least = reading - received
     // Readings are whole milliseconds, rounded down.
     const most = reading + 1 - sent
-    this.#offset = this.#offset === null ? least : Math.min(most, Math.max(least, this.#offset))
+    const within = (offset: number): number => Math.min(most, Math.max(least, offset))
+    this.#most = this.#offset === null ? most : within(this.#most)
+    this.#offset = this.#offset === null ? least : within(this.#offset)
+  }
+
+  /** The database's clock may be this far ahead of `now`. */
+  get uncertaintyMs(): number {
+    return this.#offset === null ? 0 : Math.ceil(this.#most - this.#offset)
   }
 
   now(): number {

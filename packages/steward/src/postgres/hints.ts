@@ -56,7 +56,11 @@ export class Hints {
     this.#place = place
     this.#me = me
     // What is lost here is a hint.
-    this.#tell = apart(() => { this.#telling = this.#connections.run(NOTIFY, [CHANNEL, `${this.#me} ${this.#place}`]).catch(() => undefined) })
+    this.#tell = apart(() => {
+      // On a slow connection an earlier one may still be under way.
+      const before = this.#telling
+      this.#telling = this.#connections.run(NOTIFY, [CHANNEL, `${this.#me} ${this.#place}`]).catch(() => undefined).then(() => before)
+    })
     this.#hear = apart(() => this.#listeners.forEach((listener) => listener()))
   }
 

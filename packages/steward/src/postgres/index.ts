@@ -227,6 +227,9 @@ class PostgresStore implements Store {
   now(): number {
     return this.#clock.now()
   }
+  nowAtMost(): number {
+    return this.#clock.now() + (this.#options.clock === undefined ? this.#database.uncertaintyMs : 0)
+  }
 
   #open(): Opened {
     if (this.#opened === null) throw new StewardError('STEWARD_CLOSED', `${this.name} is closed. Nothing was stored. Open it again, or finish the work before closing.`)

@@ -390,7 +390,9 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       const store = await open({ schema, pool: counted, connections: 3 })
       await Promise.all(Array.from({ length: 100 }, (_, n) => (n % 2 === 0 ? store.insert([inserting(call())]) : store.list({ limit: 5 }))))
       await store.close()
-      expect(most).toBe(3)
+      expect(most).toBeLessThanOrEqual(3)
+      // How many are out at once while a new pool connects is the pool's business; more than one is what the limit is for.
+      expect(most).toBeGreaterThan(1)
       expect(out).toBe(0)
     })
 
@@ -563,6 +565,32 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       const again = heard()
       await put(teller, call())
       await again
+    })
+
+    it('are all told before the store is closed, also one that is slower than the next', async () => {
+      let goOn: () => void = () => undefined
+      const slow = new Promise<void>((resolve) => { goOn = resolve })
+      let [asked, told] = [0, 0]
+      const store = await open({
+        schema: place(),
+        pool: meddling(async (text, run) => {
+          if (!text.includes('pg_notify')) return await run()
+          if (++asked === 1) await slow
+          const result = await run()
+          told++
+          return result
+        }),
+      })
+      await expect.poll(async () => {
+        await put(store, call())
+        return told
+      }).toBe(1)
+      opened.pop()
+      const closed = store.close().then(() => 'closed')
+      expect(await Promise.race([closed, pool.query('SELECT 1').then(() => 'open')])).toBe('open')
+      goOn()
+      expect(await closed).toBe('closed')
+      expect(told).toBe(asked)
     })
 
     it('end quietly when the listening connection breaks while it is being closed', async () => {

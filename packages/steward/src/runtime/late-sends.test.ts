@@ -23,6 +23,22 @@ onEachStore((make) => {
     expect(story.find((entry) => entry.what === 'closed')).toMatchObject({ attempt: 1, verdict: 'not_applied', why: 'its deadline passed before it was sent' })
   })
 
+  it('does not run send when its deadline may have passed by the clock that others reckon with', async () => {
+    const world = make()
+    const wire = scripted(world, { name: 'wire', idempotency: none('x'), timeout: '200ms' }, answers(1))
+    const { steward, watched } = await world.work({ operations: [wire] })
+    let uncertain = true
+    watched.alter = (method, answer) => {
+      watched.uncertaintyMs = method === 'write' && uncertain ? 250 : 0
+      if (method === 'write') uncertain = false
+      return answer
+    }
+    await world.got(steward.submit(wire, { key: 'a', input: {}, runAt: world.time.wallMs + 50 }))
+    await world.reaches(wire, 'a', 'succeeded')
+    expect(wire.sent.map((one) => one.attempt)).toEqual([2])
+    expect((await world.call(wire, 'a')).story.find((entry) => entry.what === 'closed')).toMatchObject({ attempt: 1, verdict: 'not_applied', why: 'its deadline passed before it was sent' })
+  })
+
   it('sends nothing after a sleep in which the monotonic clock stood still', async () => {
     const world = make()
     const charge = scripted(world, { idempotency: natural('x') }, answers(1))

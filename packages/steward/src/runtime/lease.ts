@@ -28,6 +28,11 @@ export type LeaseOptions = {
   onHeldAgain(): void
 }
 
+/** The store's time, at its latest: others may reckon with it already. */
+export function latestNow(store: Pick<Store, 'now' | 'nowAtMost'>): number {
+  return store.nowAtMost?.() ?? store.now()
+}
+
 export class LeaseKeeper {
   readonly #options: LeaseOptions
   #lease: Lease | null = null
@@ -52,7 +57,7 @@ export class LeaseKeeper {
 
   /** Whether bytes may leave under this lease at this moment. */
   holds(lease: Lease): boolean {
-    return this.#lease === lease && this.#options.system.monotonicMs() < this.#validUntilMs && this.#options.store.now() < this.#validUntilAt
+    return this.#lease === lease && this.#options.system.monotonicMs() < this.#validUntilMs && latestNow(this.#options.store) < this.#validUntilAt
   }
 
   ensure(): Promise<Lease> {

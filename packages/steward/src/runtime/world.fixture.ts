@@ -88,11 +88,14 @@ export class Watched {
   loseAnswer: (method: string, args: readonly unknown[]) => void = () => undefined
   /** What is answered in place of the store's own answer. */
   alter: (method: string, answer: unknown) => unknown = (_method, answer) => answer
+  /** How much later than `now` says it may be by the store's clock. */
+  uncertaintyMs = 0
   readonly store: Store
 
   constructor(inner: Store) {
     this.store = new Proxy(inner, {
       get: (target, name) => {
+        if (name === 'nowAtMost') return () => target.now() + this.uncertaintyMs
         const member: unknown = Reflect.get(target, name)
         if (typeof member !== 'function') return member
         const call = member.bind(target) as (...args: unknown[]) => unknown
