@@ -22,7 +22,7 @@ if (stores.length === 0) stop('scenarios', `--store is "${options.store}"; it mu
 const startMs = realSystem.monotonicMs()
 const played: Played[] = []
 for (const store of stores) {
-  for (const scenario of CATALOGUE.filter(({ id, memoryOnly }) => (ids?.includes(id) ?? true) && (store === 'memory' || memoryOnly !== true))) {
+  for (const scenario of CATALOGUE.filter(({ id }) => ids?.includes(id) ?? true)) {
     const verdicts: string[] = []
     for (const [answer, source] of sourcesOf(scenario)) {
       const one = await play(scenario, { seed: options.number('seed'), store, source, contracts: [brief] })

@@ -57,8 +57,6 @@ export type Scenario = ScenarioFacts & {
   readonly providers?: readonly string[]
   /** What Steward does not have yet, and under which answers that shows (default: all). It runs all the same. */
   readonly waitsFor?: { readonly what: string; readonly under?: readonly AnswerKind[] }
-  /** It needs a database that can lose commits, which the lab's SQLite side cannot. */
-  readonly memoryOnly?: boolean
   readonly run: (stage: Stage) => Promise<void>
 }
 
