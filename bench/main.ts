@@ -4,6 +4,7 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { Bench, SMALL_NURSERY } from './speed/phases.ts'
 import type { StoreName } from './speed/places.ts'
+import { big, heldOpen } from './speed/scale.ts'
 import { type Figures, jsonOf, median, tableOf } from './speed/report.ts'
 
 const HELP = `npm run bench -- [options]
@@ -17,6 +18,8 @@ fresh processes; medians are shown. Takes about 4 minutes, with --quick less tha
   --only NAMES      comma-separated: throughput, latency, backlog, recovery, slow (SQLite alone)
   --rounds N        repetitions of the throughput phases        (default 5, quick 3)
   --json FILE       write the result there, too
+  --big             PostgreSQL: only a drain beside 10,000,000 ended and 1,000,000 waiting calls (takes 20 GB and many minutes; a hundredth with --quick)
+  --held-open N     PostgreSQL: only a load of N minutes beside a transaction that is held open
   --profile FOLDER  only drains once and leaves a CPU profile of the worker in FOLDER`
 
 type Sizes = { readonly rounds: number; readonly calls: number; readonly submits: number; readonly waiting: number; readonly singles: number }
@@ -81,7 +84,7 @@ const PHASES = { throughput, latency, backlog, recovery, slow }
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const
-  const { values } = parseArgs({ options: { store: text, quick: { type: 'boolean' }, only: text, rounds: text, json: text, profile: text, help: { type: 'boolean' } } })
+  const { values } = parseArgs({ options: { store: text, quick: { type: 'boolean' }, only: text, rounds: text, json: text, profile: text, big: { type: 'boolean' }, 'held-open': text, help: { type: 'boolean' } } })
   if (values.help) return say(HELP)
   const store = values.store ?? 'sqlite'
   if (!isStore(store)) throw new Error(`--store ${store} is not one of: ${STORES.join(', ')}.`)
@@ -91,18 +94,37 @@ async function main(): Promise<void> {
   if (unknown !== undefined) throw new Error(`--only ${unknown} is not one of: ${Object.keys(PHASES).join(', ')}.`)
   if (!Number.isInteger(sizes.rounds) || sizes.rounds < 1) throw new Error(`--rounds is ${values.rounds}; it must be a whole number from 1 on.`)
   if (store !== 'sqlite' && names.includes('slow')) throw new Error('--only slow delays the commits of SQLite; it is not there for another store.')
+  const heldMinutes = values['held-open'] === undefined ? null : Number(values['held-open'])
+  if (heldMinutes !== null && !(Number.isInteger(heldMinutes) && heldMinutes >= 1)) throw new Error(`--held-open is ${values['held-open']}; it must be a whole number of minutes from 1 on.`)
+  if (store !== 'postgres' && (values.big || heldMinutes !== null)) throw new Error('--big and --held-open are about PostgreSQL: add --store postgres.')
   const bench = await Bench.start(store)
   try {
     if (values.profile !== undefined) return await profile(bench, sizes, values.profile)
     const figures: Figures = { store, rounds: [] }
-    for (const name of names) {
-      say(`${name}:`)
-      await PHASES[name as keyof typeof PHASES](bench, sizes, figures)
+    if (values.big || heldMinutes !== null) await scale(bench, sizes, figures, { isBig: values.big === true, minutes: heldMinutes, isQuick: values.quick === true })
+    else {
+      for (const name of names) {
+        say(`${name}:`)
+        await PHASES[name as keyof typeof PHASES](bench, sizes, figures)
+      }
     }
     say(tableOf(figures))
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(jsonOf(figures), null, 2)}\n`)
   } finally {
     await bench.stop()
+  }
+}
+
+async function scale(bench: Bench, sizes: Sizes, figures: Figures, { isBig, minutes, isQuick }: { readonly isBig: boolean; readonly minutes: number | null; readonly isQuick: boolean }): Promise<void> {
+  const smaller = isQuick ? 100 : 1
+  if (isBig) {
+    say('big:')
+    figures.big = await big(bench, { ended: 10_000_000 / smaller, waiting: 1_000_000 / smaller, calls: Math.min(sizes.calls, 500_000 / smaller) }, say)
+    say(`  backlog() takes ${figures.big.backlogMs.toFixed(0)} ms, prune takes ${figures.big.prunedPerS.toFixed(0)} calls a second`)
+  }
+  if (minutes !== null) {
+    say('held open:')
+    figures.heldOpen = await heldOpen(bench, minutes, say)
   }
 }
 

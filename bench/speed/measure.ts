@@ -1,4 +1,5 @@
 /** The measurements, each run in a fresh process: told by environment which one, answers by one message, leaves. */
+import { once } from 'node:events'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, Steward } from 'steward'
@@ -12,6 +13,8 @@ import { type Task, taskOfThisProcess } from './task.ts'
 const task = taskOfThisProcess()
 const pool = poolOf(task.port)
 const PAGE = 5_000
+/** Calls that wait while a load goes on. */
+const AHEAD = 20_000
 const QUIET: Log = { info: () => undefined, warn: () => undefined, error: (message, fields) => console.error(message, fields) }
 
 const open = async (operation: ReturnType<typeof chargeOperation>, options: Partial<Task> = {}): Promise<Steward> => Steward.open({
@@ -78,6 +81,49 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<object>>> = {
     const cpu = process.cpuUsage()
     await steward.close()
     return { endedAt, rssMb: rss / 2 ** 20, cpuUsPerCall: (cpu.user + cpu.system) / task.calls }
+  },
+
+  /** Works what waits until it is told to stop. */
+  async work() {
+    const steward = await open(chargeOperation(pool))
+    steward.start()
+    process.send?.('ready')
+    await once(process, 'message')
+    await steward.close()
+    return {}
+  },
+
+  /** Submits, and keeps some thousands ahead of what it is told was sent, until it is killed. */
+  async feed() {
+    const operation = chargeOperation(pool)
+    const steward = await open(operation)
+    let sent = 0
+    process.on('message', (told) => { sent = told as number })
+    for (let n = 0; ;) {
+      if (n - sent > AHEAD) await once(process, 'message')
+      else {
+        const inputs = Array.from({ length: 1_000 }, () => chargeOf(n++))
+        await steward.submitMany(operation, inputs.map((input) => ({ key: input.orderId, input })))
+      }
+    }
+  },
+
+  /** Asks for the backlog, and prunes some pages. */
+  async questions() {
+    const store = storeAt(task.place)
+    await store.open({ namespace: 'default', notice: console.error })
+    const took: number[] = []
+    for (let times = 0; times < 5; times++) {
+      const t0 = nowMs()
+      await store.backlog()
+      took.push(nowMs() - t0)
+    }
+    const t0 = nowMs()
+    let pruned = 0
+    for (let page = 0; page < task.calls; page++) pruned += await store.prune(store.now(), 200, (call) => ({ orderId: call.key }))
+    const prunedPerS = pruned / ((nowMs() - t0) / 1_000)
+    await store.close()
+    return { backlogMs: quantile(ascending(took), 0.5), prunedPerS }
   },
 
   async live() {

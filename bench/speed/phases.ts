@@ -58,7 +58,7 @@ export class Bench {
   }
 
   /** Runs `phase` on a store of its own, which is removed afterwards. */
-  async #onStore<Result>(phase: (place: string) => Promise<Result>): Promise<Result> {
+  async onStore<Result>(phase: (place: string) => Promise<Result>): Promise<Result> {
     return await this.#places.with(phase)
   }
 
@@ -71,12 +71,12 @@ export class Bench {
 
   /** Median milliseconds of a bare commit of one row. */
   async commitMs(): Promise<number> {
-    return await this.#onStore(async (place) => (await measured<{ p50Ms: number }>(FILE, this.#task('commits', place, 2_000))).p50Ms)
+    return await this.onStore(async (place) => (await measured<{ p50Ms: number }>(FILE, this.#task('commits', place, 2_000))).p50Ms)
   }
 
   /** One by one from 50 concurrent callers of one process, each awaiting its acknowledgement. */
   async submit(calls: number, commitDelayMs = 0): Promise<number> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, this.#task('submit', place, calls, { commitDelayMs }))
       return rate(calls, startedAt, endedAt)
     })
@@ -84,7 +84,7 @@ export class Bench {
 
   /** A backlog worked off by one fresh process: from the first request the provider sees to the last record. */
   async drain(calls: number, options: { readonly commitDelayMs?: number; readonly profileTo?: string; readonly noSignal?: boolean } = {}): Promise<{ readonly rate: number; readonly rssMb: number; readonly cpuUsPerCall: number }> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       const { commitDelayMs = 0, noSignal = false, profileTo } = options
       await measured(FILE, this.#task('preload', place, calls))
       await this.#ask('reset')
@@ -99,11 +99,11 @@ export class Bench {
 
   /** What pg-boss does with as many calls on the same server: submitted one by one, and a backlog of them worked off by one process. */
   async boss(submits: number, calls: number): Promise<{ readonly submit: number; readonly drain: number }> {
-    const submit = await this.#onStore(async (place) => {
+    const submit = await this.onStore(async (place) => {
       const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(BOSS, this.#task('submit', place, submits))
       return rate(submits, startedAt, endedAt)
     })
-    const drain = await this.#onStore(async (place) => {
+    const drain = await this.onStore(async (place) => {
       await measured(BOSS, this.#task('preload', place, calls))
       await this.#ask('reset')
       const { endedAt, recorded } = await measured<{ endedAt: number; recorded: number }>(BOSS, this.#task('drain', place, calls))
@@ -115,7 +115,7 @@ export class Bench {
 
   /** One process that submits from 50 callers and works what it submits, until all is recorded. */
   async live(calls: number, commitDelayMs = 0): Promise<number> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       const { startedAt, endedAt } = await measured<{ startedAt: number; endedAt: number }>(FILE, this.#task('live', place, calls, { commitDelayMs }))
       return rate(calls, startedAt, endedAt)
     })
@@ -123,7 +123,7 @@ export class Bench {
 
   /** The same with the submitter and the worker in two processes. */
   async liveInTwo(calls: number): Promise<number> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       const worker = begin(FILE, this.#task('drain', place, calls))
       await worker.next<'ready'>()
       const { startedAt } = await measured<{ startedAt: number }>(FILE, this.#task('submit', place, calls))
@@ -134,17 +134,17 @@ export class Bench {
   }
 
   async perform(calls: number): Promise<{ readonly directP50Ms: number; readonly performP50Ms: number; readonly directP99Ms: number; readonly performP99Ms: number }> {
-    return await this.#onStore(async (place) => measured(FILE, this.#task('perform', place, calls)))
+    return await this.onStore(async (place) => measured(FILE, this.#task('perform', place, calls)))
   }
 
   /** From submit to recorded at 50 a second, in one process. */
   async latency(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
-    return await this.#onStore(async (place) => measured(FILE, this.#task('latency', place, calls)))
+    return await this.onStore(async (place) => measured(FILE, this.#task('latency', place, calls)))
   }
 
   /** The same, worked by another process; heard of by the submitter. */
   async latencyInTwo(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       const worker = begin(FILE, this.#task('drain', place, calls))
       await worker.next<'ready'>()
       const result = await measured<{ p50Ms: number; p99Ms: number }>(FILE, this.#task('latency', place, calls, { from: 1 }))
@@ -156,7 +156,7 @@ export class Bench {
 
   /** A store with many calls waiting: how long it takes to open, how large a worker gets that works it, as it is and with a small nursery. */
   async backlog(calls: number): Promise<{ readonly openMs: number; readonly rssMb: number; readonly smallRssMb: number }> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       await measured(FILE, this.#task('preload', place, calls))
       const { openMs, rssMb } = await measured<{ openMs: number; rssMb: number }>(FILE, this.#task('backlog', place, calls))
       const { rssMb: smallRssMb } = await measured<{ rssMb: number }>(FILE, this.#task('backlog', place, calls), SMALL_NURSERY)
@@ -166,7 +166,7 @@ export class Bench {
 
   /** From SIGKILL of a worker with 50 requests in flight until another one has all of them recorded. */
   async recovery(): Promise<number> {
-    return await this.#onStore(async (place) => {
+    return await this.onStore(async (place) => {
       await this.#ask('reset')
       const doomed = begin(FILE, this.#task('hold', place, IN_FLIGHT))
       while ((await this.#ask('stats')).inHold < IN_FLIGHT) await sleep(5)
@@ -179,6 +179,62 @@ export class Bench {
       await Promise.all([heir.gone, doomed.gone])
       return endedAt - killedAt
     })
+  }
+
+  /** Stores calls, from that number on, that nobody works. */
+  async preload(place: string, to: number, from = 0): Promise<void> {
+    await measured(FILE, this.#task('preload', place, to, { from }))
+  }
+
+  /** Calls per second that one fresh process works off, over the first so many of those that wait. */
+  async rateOfFirst(place: string, calls: number): Promise<number> {
+    await this.#ask('reset')
+    return await this.#working(place, async () => {
+      for (;;) {
+        const { requests, firstAt } = await this.#ask('stats')
+        if (requests >= calls) return rate(requests, firstAt, nowMs())
+        await sleep(5)
+      }
+    })
+  }
+
+  /** One process works what another one submits, with some thousands of calls always waiting. @param work asks how many were sent so far. */
+  async underLoad<Result>(place: string, work: (requests: () => Promise<number>) => Promise<Result>): Promise<Result> {
+    await this.#ask('reset')
+    const feeder = begin(FILE, this.#task('feed', place, 0))
+    const requests = async (): Promise<number> => (await this.#ask('stats')).requests
+    const load = { isOver: false }
+    const feeding = (async () => {
+      while (!load.isOver) {
+        feeder.child.send(await requests())
+        await sleep(100)
+      }
+    })()
+    try {
+      return await this.#working(place, () => work(requests))
+    } finally {
+      load.isOver = true
+      await feeding
+      feeder.child.kill()
+      await feeder.gone
+    }
+  }
+
+  /** What counting and pruning take on a store of that size. */
+  async questions(place: string, pages: number): Promise<{ readonly backlogMs: number; readonly prunedPerS: number }> {
+    return await measured(FILE, this.#task('questions', place, pages))
+  }
+
+  /** While a process works what waits. */
+  async #working<Result>(place: string, work: () => Promise<Result>): Promise<Result> {
+    const worker = begin(FILE, this.#task('work', place, 0))
+    try {
+      await worker.next<'ready'>()
+      return await work()
+    } finally {
+      worker.child.send('stop')
+      await worker.gone
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** The figures of a run: medians, ratios within rounds, and the table that holds them against their targets. */
 import type { StoreName } from './places.ts'
 import { REFERENCE } from './reference.ts'
+import type { Big, HeldOpen } from './scale.ts'
 
 export type Round = { readonly raw: number; readonly submit: number; readonly drain: number; readonly live: number; readonly liveInTwo: number; readonly drainRssMb: number; readonly drainCpuUs: number; /** On PostgreSQL: pg-boss in the same round. */ readonly boss?: { readonly submit: number; readonly drain: number } }
 
@@ -14,6 +15,8 @@ export type Figures = {
   commitMs?: number
   backlog?: { readonly waiting: number; readonly openMs: number; readonly rssMb: number; readonly smallRssMb: number; readonly rawRssMb: number; readonly rawSmallRssMb: number }
   recoveryMs?: number
+  big?: Big
+  heldOpen?: HeldOpen
   slowDisk?: { readonly commitDelayMs: number; readonly raw: number; readonly submit: number; readonly drain: number; readonly live: number }
 }
 
@@ -35,7 +38,7 @@ const toBoss = (figures: Figures, name: 'submit' | 'drain'): number | undefined 
 const ofBoss = (figures: Figures, name: 'submit' | 'drain'): number => median(figures.rounds.flatMap((round) => (round.boss === undefined ? [] : [round.boss[name]])))
 
 export function jsonOf(figures: Figures): object {
-  const { perform, latency, latencyInTwo, backlog, recoveryMs, slowDisk, commitMs } = figures
+  const { perform, latency, latencyInTwo, backlog, recoveryMs, slowDisk, commitMs, big, heldOpen } = figures
   return {
     store: figures.store,
     ...(figures.rounds.length === 0 ? {} : {
@@ -51,6 +54,8 @@ export function jsonOf(figures: Figures): object {
     ...(latencyInTwo ? { submitToRecordedInTwoProcessesP50Ms: latencyInTwo.p50Ms, submitToRecordedInTwoProcessesP99Ms: latencyInTwo.p99Ms } : {}),
     ...(backlog ? { waiting: backlog.waiting, workerRssMb: backlog.rssMb, workerSmallNurseryRssMb: backlog.smallRssMb, rawRssMb: backlog.rawRssMb, rawSmallNurseryRssMb: backlog.rawSmallRssMb, openMs: backlog.openMs } : {}),
     ...(recoveryMs === undefined ? {} : { recoveryMs }),
+    ...(big ? { big: { ...big, bigToEmpty: big.bigPerS / big.emptyPerS } } : {}),
+    ...(heldOpen ? { heldOpen: { ...heldOpen, afterToBefore: heldOpen.afterPerS / heldOpen.beforePerS } } : {}),
     ...(slowDisk ? { slowDisk: { ...slowDisk, drainToRaw: slowDisk.drain / slowDisk.raw, liveToRaw: slowDisk.live / slowDisk.raw } } : {}),
   }
 }
@@ -66,7 +71,7 @@ const TARGETS = {
 } as const
 
 function rowsOf(figures: Figures): readonly Row[] {
-  const { perform, latency, backlog, recoveryMs, commitMs } = figures
+  const { perform, latency, backlog, recoveryMs, commitMs, big, heldOpen } = figures
   const { submitPerS, drainToRaw, liveToRaw, performMs, p50Ms, p99Ms, recoveryMs: recoveredMs } = TARGETS[figures.store]
   const performed = perform && perform.performP50Ms - perform.directP50Ms
   const inCommits = (ms: number | undefined): number | undefined => (ms === undefined || commitMs === undefined ? undefined : ms / commitMs)
@@ -86,6 +91,8 @@ function rowsOf(figures: Figures): readonly Row[] {
     { what: `worker with ${(backlog?.waiting ?? 0).toLocaleString('en')} waiting`, measured: backlog?.rssMb, target: 200, unit: 'MB', digits: 0 },
     { what: '  the same with a small nursery', measured: backlog?.smallRssMb, target: 200, unit: 'MB', digits: 0 },
     { what: 'opening such a store', measured: backlog?.openMs, target: 1_000, unit: 'ms', digits: 0 },
+    { what: 'drain of a large database', measured: big && big.bigPerS / big.emptyPerS, target: 0.8, unit: '× empty', digits: 2 },
+    { what: 'with a transaction held open', measured: heldOpen && heldOpen.afterPerS / heldOpen.beforePerS, target: 0.7, unit: '× before', digits: 2 },
     { what: 'recovery of 50 in flight', measured: recoveryMs, target: recoveredMs, unit: 'ms', digits: 0 },
   ]
 }

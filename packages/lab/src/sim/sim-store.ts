@@ -32,7 +32,7 @@ export type StoreNetwork = {
 type Asked = { readonly move: StoreMove; readonly what: string; /** Writes of its batch. */ readonly size: number; readonly run: () => Promise<unknown>; /** The first half of a batch alone. */ readonly half: () => Promise<unknown>; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Idle rounds, and what is only read: asked often, changing nothing, so that they take no time unless something is wrong. */
-const ROUNDS = new Set(['pulse', 'fenceDead', 'orphans', 'overdue', 'backlog', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
+const ROUNDS = new Set(['pulse', 'fenceDead', 'orphans', 'overdue', 'backlog', 'lateLanes', 'workers', 'nextDueAt', 'settlesDue', 'alerts', 'controls', 'leasedTo'])
 const MOVES: Readonly<Record<string, StoreMove>> = {
   insert: 'submit', writeSettling: 'finish', claim: 'claim', giveBack: 'give_back', enlist: 'enlist', leave: 'enlist', settleTold: 'settle', keepEarlyFact: 'change', control: 'control',
   raise: 'alert', alertsDelivered: 'alert', prune: 'change', get: 'read', find: 'read', getMany: 'read', list: 'read',
@@ -62,7 +62,7 @@ export function simStore(inner: Store, process: SimProcess, network: StoreNetwor
 }
 
 const ASKED = [
-  'write', 'insert', 'writeSettling', 'claim', 'giveBack', 'leasedTo', 'enlist', 'pulse', 'leave', 'workers', 'fenceDead', 'orphans', 'get', 'find', 'getMany', 'list', 'overdue', 'backlog', 'nextDueAt',
+  'write', 'insert', 'writeSettling', 'claim', 'giveBack', 'leasedTo', 'enlist', 'pulse', 'leave', 'workers', 'fenceDead', 'orphans', 'get', 'find', 'getMany', 'list', 'overdue', 'backlog', 'lateLanes', 'nextDueAt',
   'keepEarlyFact', 'controls', 'control', 'raise', 'alerts', 'alertsDelivered', 'settlesDue', 'settleTold', 'prune',
 ] as const satisfies readonly (keyof Store)[]
 /** Every method of the port has its place here (in the simulation no caller has a transaction of its own, nobody migrates, and time is no estimate): a new one does not compile until it has. */

@@ -203,6 +203,9 @@ export type Backlog = {
   readonly stuck: number
 }
 
+/** Calls of one operation and version that wait unleased, and the earliest time at which one of them was due. */
+export type LateLane = { readonly operation: string; readonly version: number; readonly oldestDueAt: number }
+
 /** A stored result for `onSettled` that has not been told yet. */
 export type SettleDue = { readonly call: Call; readonly dueAt: number; readonly tries: number }
 
@@ -227,7 +230,7 @@ export type SettleInTx = (tx: SettleTx) => Promise<void>
 export interface Store {
   /** For messages and side files: `sqlite steward.db`. */
   readonly name: string
-  /** How often a process asks for the pulse: as often as an answer is cheap, since what waits for it is noticed no sooner. Milliseconds. */
+  /** How often a process may ask for the pulse: as often as an answer is cheap, since what waits for it is noticed no sooner. Milliseconds; it may be a quarter more. */
   readonly pulseMs: number
   open(opening: StoreOpening): Promise<void>
   close(): Promise<void>
@@ -313,7 +316,10 @@ export interface Store {
    * accepted (from there nothing is resent), no order to stop in force already.
    */
   overdue(now: number, limit: number, operations?: readonly string[]): Promise<readonly Call[]>
+  /** Counts open calls: what that takes may grow with their number. */
   backlog(): Promise<readonly Backlog[]>
+  /** Operations and versions of which a call has been due since then and waits, whoever knows them. Takes no longer the more calls there are. */
+  lateLanes(dueBefore: number): Promise<readonly LateLane[]>
   /** The next instant at which an unleased call of these lanes is due; `null` for none. */
   nextDueAt(lanes: readonly Lane[]): Promise<number | null>
 

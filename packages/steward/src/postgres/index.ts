@@ -8,7 +8,7 @@
  */
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, Lease, ListQuery, MigrationReport, PlainInsert, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, CallerTx, CallWrite, ClaimQuery, Controls, ControlWrite, EarlyFact, InsertResult, InsertWrite, Lane, LateLane, Lease, ListQuery, MigrationReport, PlainInsert, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import type { Alert } from '../core/alert.ts'
 import type { Failpoints } from '../ports/system.ts'
 import { META } from '../store-sql/migrations.ts'
@@ -143,10 +143,10 @@ class PostgresStore implements Store {
     this.#options = options
     this.#schema = options.schema ?? 'steward'
     this.name = `postgres schema "${this.#schema}"`
-    this.#ticks = options.ticks ?? machineTicks
+    this.#ticks = options.ticks ?? (options.clock ? () => 0 : machineTicks)
     this.#failpoints = options.failpoints ?? environmentsFailpoints()
     this.#database = new DatabaseClock(this.#ticks)
-    this.#clock = new StoreClock(options.clock ?? (() => this.#database.now()), options.ticks ?? (options.clock ? () => 0 : this.#ticks), "the database's")
+    this.#clock = new StoreClock(options.clock ?? (() => this.#database.now()), this.#ticks, "the database's")
   }
 
   async open(opening: StoreOpening): Promise<void> {
@@ -329,6 +329,9 @@ class PostgresStore implements Store {
   }
   async backlog(): Promise<readonly Backlog[]> {
     return await this.#open().questions.backlog()
+  }
+  async lateLanes(dueBefore: number): Promise<readonly LateLane[]> {
+    return await this.#open().lanes.lateLanes(dueBefore)
   }
   async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {
     return await this.#open().lanes.nextDueAt(lanes)

@@ -16,7 +16,7 @@ function texts(s: string) {
     waiting: statement(`SELECT seq, body FROM ${s}steward_early_fact WHERE namespace = $1 AND operation = $2 AND key = $3 ORDER BY seq`),
     add: statement(`INSERT INTO ${s}steward_early_fact (namespace, operation, key, body) VALUES ($1, $2, $3, $4)`),
     replace: statement(`UPDATE ${s}steward_early_fact SET body = $2 WHERE seq = $1`),
-    prunable: statement(`SELECT t.id, t.rev, t.body, t.input FROM ${s}steward_ended AS t WHERE t.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) ORDER BY t.ended_at LIMIT $2`),
+    prunable: statement(`SELECT t.id, t.rev, t.ended_at, t.body, t.input FROM ${s}steward_ended AS t WHERE t.ended_at >= $3 AND t.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) ORDER BY t.ended_at LIMIT $2`),
     prune: statement(`WITH them AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], ${jsonArray('$4')}) AS g(id, rev, state, digests)),
       gone AS (DELETE FROM ${s}steward_ended AS t USING them WHERE t.id = them.id AND t.rev = them.rev AND NOT EXISTS (SELECT 1 FROM ${s}steward_settle AS d WHERE d.id = t.id) RETURNING them.id, them.state, them.digests),
       kept AS (INSERT INTO ${s}steward_pruned (id, state, digests) SELECT id, state, digests FROM gone)
@@ -28,6 +28,7 @@ function texts(s: string) {
 export function keeping(around: Around, lockMs: number) {
   const { connections, namespace, s } = around
   const sql = texts(s)
+  let prunedTo = Number.MIN_SAFE_INTEGER
 
   /** The key's row is taken first: whoever inserts the call meets it there, and finds the fact. */
   async function keep(session: Session, operation: string, key: string, fact: EarlyFact): Promise<Kept> {
@@ -70,7 +71,9 @@ export function keeping(around: Around, lockMs: number) {
   return {
     keepEarlyFact,
     async prune(endedBefore: number, limit: number, digestsOf: (call: Call) => Readonly<Record<string, string>>): Promise<number> {
-      const rows = await connections.run(sql.prunable, [endedBefore, limit])
+      const rows = await connections.run(sql.prunable, [endedBefore, limit, prunedTo])
+      // What was pruned leaves dead entries behind: the next page goes on from this one, and after the last one from the beginning.
+      prunedTo = rows.length < limit ? Number.MIN_SAFE_INTEGER : Number(rows.at(-1)?.['ended_at'])
       if (rows.length === 0) return 0
       const calls = rows.map((row) => around.call(row))
       const [gone] = await connections.run(sql.prune, [

@@ -13,7 +13,7 @@
  * what comes about behind: calls that are given back, that are stored late by a long transaction, ranges that are new.
  */
 import type { Call } from '../core/call.ts'
-import type { ClaimQuery, Lane } from '../ports/store.ts'
+import type { ClaimQuery, Lane, LateLane } from '../ports/store.ts'
 import type { Around } from './around.ts'
 import { alive, numberOr } from './call-columns.ts'
 import { numberColumn, textColumn } from './columns.ts'
@@ -26,13 +26,24 @@ type Range = { readonly operation: string; readonly version: number; readonly pr
 /** Before every due time. */
 export const BEGINNING = Number.MIN_SAFE_INTEGER
 /** A range in which nothing was left is gone on with from this much before then: inserts take a while to be committed. */
-export const LATE_MS = 250
+export const LATE_MS = 1_000
 
 /** Priorities that wait in each of the lanes given as $1 and $2, from their beginning ($3 to $5 are not used). */
-export function found(s: string): string {
+export const found = (s: string): string => `RECURSIVE ${seeking(s, 'unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version)')}`
+
+/** The same for all lanes in which any call waits. */
+const foundInAll = (s: string): string => {
+  const waits = `FROM ${s}steward_open AS o WHERE o.worker IS NULL AND o.due_at IS NOT NULL`
+  return `RECURSIVE lane AS (
+      (SELECT o.operation, o.version ${waits} ORDER BY o.operation, o.version LIMIT 1)
+      UNION ALL SELECT n.operation, n.version FROM lane AS l CROSS JOIN LATERAL (SELECT o.operation, o.version ${waits} AND (o.operation, o.version) > (l.operation, l.version) ORDER BY o.operation, o.version LIMIT 1) AS n),
+    ${seeking(s, 'lane AS l')}`
+}
+
+function seeking(s: string, lanes: string): string {
   const next = (after: string): string => `(SELECT o.priority FROM ${s}steward_open AS o WHERE o.operation = l.operation AND o.version = l.version AND o.worker IS NULL AND o.due_at IS NOT NULL ${after} ORDER BY o.priority LIMIT 1)`
-  return `RECURSIVE seek AS (
-      SELECT l.operation, l.version, ${next('')} AS priority FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version)
+  return `seek AS (
+      SELECT l.operation, l.version, ${next('')} AS priority FROM ${lanes}
       UNION ALL SELECT l.operation, l.version, ${next('AND o.priority > l.priority')} FROM seek AS l WHERE l.priority IS NOT NULL),
     range AS MATERIALIZED (SELECT operation, version, priority, ${BEGINNING}::bigint AS from_at, ''::text COLLATE "C" AS from_id FROM seek WHERE priority IS NOT NULL)`
 }
@@ -45,7 +56,8 @@ export function given(): string {
 const IN_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL AND (o.due_at, o.id) > (r.from_at, r.from_id)'
 
 /** With `found` or `given`: the earliest due time in the ranges. */
-export const nextDueAt = (s: string): string => `SELECT min((SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)) AS due_at FROM range AS r`
+export const nextDueAt = (s: string): string => `SELECT min(${firstDueAt(s)}) AS due_at FROM range AS r`
+const firstDueAt = (s: string): string => `(SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)`
 
 function texts(s: string) {
   const due = `${IN_RANGE} AND o.due_at <= $6 AND (o.grp IS NULL OR o.grp <> ALL ($8::text[]))`
@@ -65,6 +77,8 @@ function texts(s: string) {
     claimGiven: statement(claim(given())),
     nextFound: statement(`WITH ${found(s)} ${nextDueAt(s)}`),
     nextGiven: statement(`WITH ${given()} ${nextDueAt(s)}`),
+    late: statement(`WITH ${foundInAll(s)}, first AS (SELECT r.operation, r.version, ${firstDueAt(s)} AS due_at FROM range AS r)
+      SELECT operation, version, min(due_at) AS due_at FROM first WHERE due_at < $1 GROUP BY operation, version ORDER BY operation, version`),
   }
 }
 
@@ -94,23 +108,18 @@ export class Ranges {
 
   /** @param rows of a claim that looked from the beginning of these lanes. */
   found(lanes: readonly Lane[], rows: readonly Row[]): void {
-    const known = this.#ranges
-    // Ranges that are gone are forgotten; where they are still there, what lies behind is left to looks like this one.
-    this.#ranges = new Map()
+    // From where this look ended: if there is more behind what was claimed before, the next ones go through all of it.
+    this.#ranges.clear()
     this.#lanes = new Set(lanes.flatMap(namesOf))
-    this.#add(rows, known)
+    this.claimed(rows)
   }
 
   /** @param rows of a claim that went on. */
   claimed(rows: readonly Row[]): void {
-    this.#add(rows, this.#ranges)
-  }
-
-  #add(rows: readonly Row[], known: ReadonlyMap<string, Range>): void {
     for (const row of rows) {
       const [operation, version, priority] = [row['operation'] as string, Number(row['version']), Number(row['priority'])]
       const name = `${priority} ${nameOf({ operation, version })}`
-      const range = known.get(name) ?? { operation, version, priority, fromAt: BEGINNING, fromId: '' }
+      const range = this.#ranges.get(name) ?? { operation, version, priority, fromAt: BEGINNING, fromId: '' }
       this.#ranges.set(name, range)
       if (row['body'] !== null) reach(range, Number(row['due_at']), row['id'] as string)
     }
@@ -155,6 +164,10 @@ export function laneRows(around: Around) {
       more = calls.length === limit
       if (seen < limit) ranges.exhausted(now)
       return calls.map((row) => around.call(row))
+    },
+    async lateLanes(dueBefore: number): Promise<readonly LateLane[]> {
+      const rows = await connections.run(sql.late, [dueBefore])
+      return rows.map((row) => ({ operation: row['operation'] as string, version: Number(row['version']), oldestDueAt: Number(row['due_at']) }))
     },
     async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {
       if (lanes.length === 0) return null

@@ -1,11 +1,12 @@
 /**
  * How often a look from the beginning may be taken, where one from a remembered place would do for the moment: as often as
- * looks are quick. One that had to walk over many dead entries is not repeated before twenty times as long has passed, so that such
- * looks take a twentieth of the time at most, whatever lies there.
+ * looks are quick. One that had to walk over many dead entries is not repeated before twenty times as long has passed, or five
+ * seconds: what only such a look can find waits no longer for it.
  */
 const SHARE = 20
+const LONGEST_REST_MS = 5_000
 /** A look that takes no longer than this may be repeated at once, unless there is more to be had. Milliseconds. */
-const QUICK_MS = 100
+const QUICK_MS = 10
 
 export class Pace {
   readonly #ticks: () => number
@@ -18,7 +19,7 @@ export class Pace {
 
   /** Whether a look from the beginning should wait. @param goingOn there is more to be had from the remembered place: then also a quick one. */
   rests(goingOn: boolean): boolean {
-    return (goingOn || this.#tookMs > QUICK_MS) && this.#ticks() < this.#endedMs + SHARE * this.#tookMs
+    return (goingOn || this.#tookMs > QUICK_MS) && this.#ticks() < this.#endedMs + Math.min(LONGEST_REST_MS, SHARE * this.#tookMs)
   }
 
   /** Takes a look from the beginning. */

@@ -634,10 +634,10 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(await counted(one, schema)).toMatchObject({ updates: 8, inPlace: 4 })
     })
 
-    /** Time by which each question takes a millisecond: looks from the beginning are then twenty of them apart. */
-    const ticking = (): (() => number) => {
+    /** Time by which each question takes as long: looks from the beginning are then twenty of them apart. */
+    const ticking = (byMs = 1): (() => number) => {
       let ticks = 0
-      return () => (ticks += 1)
+      return () => (ticks += byMs)
     }
 
     it('claims no more slowly while a transaction is held open elsewhere', async () => {
@@ -675,6 +675,18 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       for (let times = 0; times < 22; times++) claimed.push(...(await claimOf(store, lease, { limit: 2 })).map((each) => each.id))
       expect(claimed).toEqual(expect.arrayContaining([back.id, late.id, urgent.id]))
       expect(new Set(claimed).size).toBe(claimed.length)
+    })
+
+    it('goes through all that was stored late, once a look from the beginning has found some of it', async () => {
+      const schema = place()
+      const [store, other] = [await open({ schema, ticks: ticking(40) }), await open({ schema })]
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, ...Array.from({ length: 4 }, () => call()))
+      for (let times = 0; times < 3; times++) await claimOf(store, lease, { limit: 2 })
+      await put(other, ...Array.from({ length: 20 }, () => call({ dueAt: START - 60_000 })))
+      let claimed = 0
+      for (let times = 0; times < 32; times++) claimed += (await claimOf(store, lease, { limit: 2 })).length
+      expect(claimed).toBe(20)
     })
 
     it('claims by the index alone, however much waits and is not due', async () => {

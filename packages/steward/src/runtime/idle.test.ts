@@ -58,14 +58,14 @@ describe('an idle process on PostgreSQL', () => {
     return (await pool.query(`SELECT ${tables.map((table) => `(SELECT count(*) FROM ${world.schema}.steward_${table}) AS ${table}`).join(', ')}`)).rows[0]
   }
 
-  it('that works calls asks at most two statements a second, and nothing grows', async () => {
+  it('that works calls asks well under two statements a second, and nothing grows', async () => {
     const world = make()
     const charge = scripted(world, { idempotency: providerKey({ retention: '1h' }) }, answers(1))
     const { steward } = await world.work({ operations: [charge], keepEndedFor: '30d' })
     await world.got(steward.perform(charge, { key: 'a', input: {} }))
     await world.pass(5_000)
     const before = await rows(world)
-    expect(await perSecond(world)).toBeLessThanOrEqual(2)
+    expect(await perSecond(world)).toBeLessThanOrEqual(1.5)
     expect(statements.length).toBeGreaterThan(SECONDS / 2)
     expect(await rows(world)).toEqual(before)
   })
@@ -82,6 +82,6 @@ describe('an idle process on PostgreSQL', () => {
     const { steward } = await world.work({ operations: [charge] })
     await world.work({ operations: [charge] })
     for (let n = 0; n < 20; n++) await world.got(steward.submit(charge, { key: `k${n}`, input: {}, runAt: world.time.wallMs + 86_400_000 + n }))
-    expect(await perSecond(world)).toBeLessThanOrEqual(4)
+    expect(await perSecond(world)).toBeLessThanOrEqual(3)
   })
 })

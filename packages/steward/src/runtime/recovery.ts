@@ -145,7 +145,7 @@ export class Recovery {
   async #watchWork(): Promise<void> {
     const { store } = this.#o
     const now = store.now()
-    const late = (await store.backlog()).filter((lane) => lane.oldestDueAt !== null && lane.oldestDueAt < now - UNWORKED_MS)
+    const late = await store.lateLanes(now - UNWORKED_MS)
     // Attempts of dead workers that nobody here can lapse: any process that knows the operation would have, at once.
     const orphans = (await store.orphans(PAGE)).filter((call) => this.#o.registry.get(call.operation) === null)
     if (late.length === 0 && orphans.length === 0) return
@@ -156,11 +156,11 @@ export class Recovery {
       if (!understands(workers, operation, version)) alerts.push(notUnderstood({ operation, at: now, message: `Attempts of ${operation} were begun by workers that are gone, and no running worker knows the operation. They may have happened; nothing is sent.` }, version))
     }
     for (const lane of late) {
-      const age = durationText(now - (lane.oldestDueAt as number))
+      const age = durationText(now - lane.oldestDueAt)
       if (workers.length === 0) {
-        alerts.push(noWorker({ operation: lane.operation, at: now, message: `Nobody works the calls of ${lane.operation}: the oldest has been due for ${age}, ${lane.open} are open. They wait unharmed.` }))
+        alerts.push(noWorker({ operation: lane.operation, at: now, message: `Nobody works the calls of ${lane.operation}: the oldest has been due for ${age}. They wait unharmed.` }))
       } else if (!understands(workers, lane.operation, lane.version)) {
-        alerts.push(notUnderstood({ operation: lane.operation, at: now, message: `No running worker understands ${lane.operation} version ${lane.version}: the oldest call has been due for ${age}, ${lane.open} are open. They wait unharmed.` }, lane.version))
+        alerts.push(notUnderstood({ operation: lane.operation, at: now, message: `No running worker understands ${lane.operation} version ${lane.version}: the oldest call has been due for ${age}. They wait unharmed.` }, lane.version))
       }
     }
     if (alerts.length === 0) return

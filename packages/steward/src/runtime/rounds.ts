@@ -21,7 +21,7 @@ export type RoundsOptions = {
 
 type Round = { readonly what: keyof Todo; readonly run: () => Promise<unknown>; readonly apartMs: number; running: boolean; complained: boolean; notBeforeMs: number }
 
-/** A heartbeat that is a little late still comes before the question that would be asked without it. */
+/** Without a heartbeat, so much longer is waited: one that comes as often as the store likes, and a little late, makes other questions needless. */
 const PATIENCE = 1.25
 
 export class Rounds {
@@ -46,16 +46,17 @@ export class Rounds {
   start(): void {
     if (this.#stopped) return
     const { store, system, log } = this.#o
+    const everyMs = Math.ceil(PATIENCE * store.pulseMs)
     const turn = (): void => {
-      const sinceMs = system.monotonicMs() - this.#askedMs
-      if (this.#asking > 0 || sinceMs < store.pulseMs) return plan(Math.max(1, Math.ceil(PATIENCE * store.pulseMs - sinceMs)))
+      const leftMs = this.#askedMs + everyMs - system.monotonicMs()
+      if (this.#asking > 0 || leftMs > 0) return plan(Math.max(1, Math.ceil(leftMs)))
       this.#ask(this.#o.lease(), null).then(
         () => { this.#complained = false },
         (error: unknown) => {
           if (!this.#complained && !this.#stopped) log.warn('the store could not be asked what there is to do; trying again', { error: String(error) })
           this.#complained = true
         },
-      ).finally(() => plan(store.pulseMs))
+      ).finally(() => plan(everyMs))
     }
     const plan = (afterMs: number): void => {
       this.#stopTimer?.()

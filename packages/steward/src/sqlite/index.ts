@@ -8,7 +8,7 @@
 import { resolve } from 'node:path'
 import type { Call } from '../core/call.ts'
 import { invariant, StewardError } from '../core/errors.ts'
-import type { Backlog, CallerTx, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
+import type { Backlog, CallerTx, CallWrite, Controls, EarlyFact, InsertResult, InsertWrite, LateLane, Pulse, PulseQuery, SettleDue, SettleInTx, Store, StoredAlert, StoreOpening, WorkerRow, WriteResult } from '../ports/store.ts'
 import { recordDecoder } from '../store-sql/record.ts'
 import { StoreClock } from '../store-sql/store-clock.ts'
 import { machineClock, machineTicks } from './clock.ts'
@@ -58,7 +58,7 @@ const ALL_WELL = { ok: true } as const
 class SqliteStore implements Store {
   readonly name: string
   /** A dead process is found as soon: its lock is gone. */
-  readonly pulseMs = 250
+  readonly pulseMs = 200
   readonly #path: string
   readonly #options: SqliteOptions
   readonly #listeners = new Set<() => void>()
@@ -222,6 +222,9 @@ class SqliteStore implements Store {
   }
   async backlog(): Promise<readonly Backlog[]> {
     return (await this.#ask('backlog', null)) as Backlog[]
+  }
+  async lateLanes(dueBefore: number): Promise<readonly LateLane[]> {
+    return (await this.#ask('lateLanes', dueBefore)) as LateLane[]
   }
   async nextDueAt(lanes: Requests['nextDueAt']): Promise<number | null> {
     return (await this.#ask('nextDueAt', lanes)) as number | null

@@ -1,7 +1,7 @@
 /** Reads: each an indexed question over committed rows, answered with records as text. */
 import type { DatabaseSync } from 'node:sqlite'
 import { isEnd } from '../core/call.ts'
-import type { Backlog, ListQuery } from '../ports/store.ts'
+import type { Backlog, LateLane, ListQuery } from '../ports/store.ts'
 import { RECORD } from './call-rows.ts'
 import type { laneRows } from './lanes.ts'
 import type { Operations } from './requests.ts'
@@ -49,6 +49,11 @@ export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType
       oldestDueAt: lanes.oldestDueAt(row['operation'] as string, row['version'] as number),
       stuck: stuck.find((one) => one.operation === row['operation'] && one.version === row['version'])?.n ?? 0,
     })),
+    lateLanes: (dueBefore: number): LateLane[] => counts.all(namespace).flatMap((row) => {
+      const [operation, version] = [row['operation'] as string, row['version'] as number]
+      const oldestDueAt = lanes.oldestDueAt(operation, version)
+      return oldestDueAt !== null && oldestDueAt < dueBefore ? [{ operation, version, oldestDueAt }] : []
+    }),
     alerts: (undeliveredOnly: boolean, limit: number): object[] =>
       (undeliveredOnly ? undelivered : alertRows).all(limit).map((row) => ({ ...(JSON.parse(row['body'] as string) as object), deliveredAt: row['delivered_at'] })),
     settlesDue: (now: number, limit: number, operations: Operations): object[] => settles.all(now, ...names(operations), limit).map((row) => ({ call: row['body'], dueAt: row['due_at'], tries: row['tries'] })),

@@ -37,6 +37,7 @@ export type Requests = {
   list: ListQuery
   overdue: { now: number; limit: number; operations: Operations }
   backlog: null
+  lateLanes: number
   nextDueAt: readonly Lane[]
   controls: null
   alerts: { undeliveredOnly: boolean; limit: number }
@@ -145,6 +146,7 @@ export function reading({ shared, calls, lanes, workers, questions }: Parts): Ou
     list: (query) => questions.list(query),
     overdue: ({ now, limit, operations }) => questions.overdue(now, limit, operations),
     backlog: () => questions.backlog(workers.stuck()),
+    lateLanes: (dueBefore) => questions.lateLanes(dueBefore),
     nextDueAt: (given) => lanes.nextDueAt(given),
     controls: () => readControls(shared.db, shared.meta),
     alerts: ({ undeliveredOnly, limit }) => questions.alerts(undeliveredOnly, limit),

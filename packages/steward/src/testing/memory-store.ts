@@ -40,7 +40,7 @@ const NO_TX: SettleTx = {
 
 class StoreInMemory implements MemoryStore {
   readonly name = 'memory'
-  readonly pulseMs = 250
+  readonly pulseMs = 200
   readonly data: MemoryData
   readonly #system: Pick<System, 'now' | 'soon'>
   readonly #tx: SettleTx
@@ -216,6 +216,8 @@ class StoreInMemory implements MemoryStore {
     }
     return [...lanes.values()].sort((a, b) => (a.operation < b.operation ? -1 : a.operation > b.operation ? 1 : a.version - b.version))
   })
+  lateLanes: Store['lateLanes'] = async (dueBefore) => (await this.backlog())
+    .flatMap(({ operation, version, oldestDueAt }) => (oldestDueAt !== null && oldestDueAt < dueBefore ? [{ operation, version, oldestDueAt }] : []))
   nextDueAt: Store['nextDueAt'] = (lanes) => this.#at(() => this.#nextDueAt(lanes))
   #nextDueAt(lanes: readonly Lane[]): number | null {
     return this.#open()

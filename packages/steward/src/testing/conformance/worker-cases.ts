@@ -222,6 +222,16 @@ export const workerCases: readonly Case[] = [
     assert.equal(await store.nextDueAt([{ operation: OPERATION, versions: [1] }]), null)
     assert.equal((await store.backlog())[0]?.open, 3)
   } },
+  { name: 'names the lanes in which a call has been due for long and waits', run: async (world) => {
+    const store = await world.open()
+    const lease = await enlist(store, 'w1')
+    assert.deepEqual(await store.lateLanes(START + 1e9), [])
+    await put(store, world.call({ operation: 'b', dueAt: START + 4 }), world.call({ operation: 'b', dueAt: START + 3, priority: 10 }), world.call({ operation: 'a', version: 2 }), world.call({ operation: 'c', dueAt: null }), world.call({ dueAt: START + 9 }))
+    assert.deepEqual(await store.lateLanes(START + 4), [{ operation: 'a', version: 2, oldestDueAt: START }, { operation: 'b', version: 1, oldestDueAt: START + 3 }])
+    assert.deepEqual(await store.lateLanes(START), [])
+    await claimOf(store, lease, { lanes: [{ operation: 'a', versions: [2] }] })
+    assert.deepEqual((await store.lateLanes(START + 10)).map((lane) => lane.operation), ['b', OPERATION])
+  } },
   { name: 'counts the begun calls of lost workers as stuck, until they are lapsed', run: async (world) => {
     const store = await world.open()
     const [lost, healthy] = [await enlist(store, 'w1'), await enlist(store, 'w2', 1, START + 1e9)]
