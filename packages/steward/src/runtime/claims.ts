@@ -201,7 +201,7 @@ export class Claims {
     if (this.#slowSinceMs === null) return void (this.#slowSinceMs = this.#lastClaimMs)
     if (nowMs - this.#slowSinceMs < SLOW_FOR_MS) return
     const at = this.#o.store.now()
-    this.#o.store.raise([claimsSlow(this.#o.store.name, { operation, at, tookMs, sinceMs: Math.round(nowMs - this.#slowSinceMs) })]).catch(() => undefined)
+    this.#o.store.raise([claimsSlow(this.#o.store.name, { operation, at, tookMs, sinceMs: Math.round(nowMs - this.#slowSinceMs) })]).catch((error: unknown) => this.#o.log.warn('claims are slow, and the alert of it could not be stored yet', { tookMs, error: String(error) }))
     this.#slowSinceMs = nowMs
   }
 
