@@ -131,7 +131,9 @@ export class Fleet {
 
   /** Stops a worker for longer than its lease, at a point or at any moment, then lets it go on as if nothing had been. */
   freezeOne(): void {
-    const victim = this.slots.find((slot) => slot.role === 'worker' && slot.ready && slot.child !== null && slot.frozen === 'no' && slot.armed === null && this.#random() < 0.6)
+    const workers = this.slots.filter((slot) => slot.role === 'worker' && slot.ready && slot.child !== null && slot.frozen === 'no')
+    // One that is to die at a failpoint may do so before it is frozen; where all work is done, it will never pass there.
+    const victim = workers.find((slot) => slot.armed === null && this.#random() < 0.6) ?? workers.find((slot) => slot.armed !== null && this.#random() < 0.2)
     const child = victim?.child
     if (!victim || !child) return
     victim.frozen = 'soon'

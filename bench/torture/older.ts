@@ -11,7 +11,9 @@ import process from 'node:process'
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 const LIBRARY = 'packages/steward/src'
 /** What packing needs of the repository. */
-const NEEDED = ['packages/steward', 'tsconfig.base.json', 'tsconfig.json', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']
+const NEEDED = ['packages', 'tsconfig.base.json', 'tsconfig.json', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']
+/** The library's own among the tarballs that packing names, a line each. */
+const TARBALL = /\/steward-\d[^/]*\.tgz$/
 
 const git = (...args: readonly string[]): string => execFileSync('git', args, { cwd: REPOSITORY, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
 
@@ -37,7 +39,8 @@ function packed(commit: string): string {
     symlinkSync(join(REPOSITORY, 'node_modules'), join(stage, 'node_modules'))
     const path = join(REPOSITORY, 'node_modules/.bin')
     const said = execFileSync(process.execPath, ['packages/steward/scripts/pack.ts', join(stage, 'out')], { cwd: stage, encoding: 'utf8', env: { ...process.env, PATH: `${path}:${process.env['PATH'] ?? ''}` } })
-    const tarball = said.trim().split('\n').at(-1) as string
+    const tarball = said.split('\n').find((line) => TARBALL.test(line))
+    if (tarball === undefined) throw new Error(`Packing the library of ${commit} named no tarball of it; it said:\n${said}`)
     execFileSync('tar', ['-xzf', tarball, '-C', stage])
     mkdirSync(join(REPOSITORY, '.cache/older'), { recursive: true })
     // Copied beside its place and moved there: another run that looks meanwhile finds all of it or nothing.

@@ -52,6 +52,8 @@ type Run = { readonly options: TortureOptions; readonly folder: string; readonly
 
 const OPEN = ['waiting', 'running', 'accepted', 'checking'] as const
 const TOLD_AT_MOST = 10
+/** So long a process that was frozen may take to bring what it had: a call in doubt can wait again by it. */
+const LATE_MS = 3_000
 
 export async function torture(options: TortureOptions, progress: (line: string) => void): Promise<TortureResult> {
   const numbers = PACES[options.pace]
@@ -157,7 +159,8 @@ async function allEnded(operator: Steward, numbers: Numbers, fleet: Fleet, datab
   for (let turn = 1; Date.now() < untilAt; turn++) {
     const open = await operator.list({ states: OPEN, limit: 1_000 })
     const untold = open.length > 0 || database === null ? 0 : (await database.application.orders()).filter((order) => order.settled === null).length
-    if (open.length === 0 && untold <= await doubted(operator)) return
+    const thawedAt = Math.max(0, ...fleet.wentOnAt.values())
+    if (open.length === 0 && untold <= await doubted(operator) && Date.now() - thawedAt > LATE_MS) return
     const now = `${open.map((call) => call.id).join()} ${untold}`
     if (now !== before) untilAt = Date.now() + numbers.drainMs
     before = now
