@@ -26,12 +26,16 @@ type Slot = { readonly role: Role; readonly name: string; readonly nth: number; 
 export const SPARED_MS = 11_000
 /** A worker that was asked to freeze at a point and does not pass there in time is frozen where it is. */
 const PASSES_WITHIN_MS = 3_000
+/** From saying that it stops itself until it does. */
+const STOPS_WITHIN_MS = 200
 
 export class Fleet {
   readonly slots: Slot[] = []
   readonly #orders: Orders
   readonly #random: () => number
   readonly #guises: Guises
+  /** Stopped from outside just when they were to stop themselves: they will, once they go on. */
+  readonly #stopsAgain = new WeakSet<ChildProcess>()
   #closing = false
   kills = 0
   freezes = 0
@@ -84,7 +88,8 @@ export class Fleet {
       if (guise.older) this.ran.older++
       if (Math.abs(message.ready - Date.now()) > 1_800_000) this.ran.falseClock++
       else if (guise.falseClock) this.mishaps.push(`${slot.name} was to run with a false clock, and its clock was right`)
-    } else if (slot.child === child) this.#frozen(slot, child, message.frozenAt)
+    } else if (slot.child === child && slot.frozen === 'yes') this.#stopsAgain.add(child)
+    else if (slot.child === child) this.#frozen(slot, child, message.frozenAt)
   }
 
   #gone(slot: Slot, child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
@@ -140,17 +145,18 @@ export class Fleet {
     const freezeAt = pick<FreezePoint | null>(this.#random, [null, 'answer.heard', ...FREEZE_POINTS])
     if (freezeAt !== null) child.send({ freezeAt } satisfies ToWorker)
     setTimeout(() => {
-      if (victim.child === child && victim.frozen === 'soon') this.#frozen(victim, child, 'at random')
+      if (victim.child !== child || victim.frozen !== 'soon') return
+      child.kill('SIGSTOP')
+      this.#frozen(victim, child, 'at random')
     }, freezeAt === null ? 0 : PASSES_WITHIN_MS)
   }
 
-  /** It stands still already where it was to pass a point; elsewhere it is stopped now. */
+  /** It stands still, or is about to: where it was to pass a point, it stops itself once it has said so. */
   #frozen(slot: Slot, child: ChildProcess, where: string): void {
-    if (slot.frozen === 'yes') return
     slot.frozen = 'yes'
-    child.kill('SIGSTOP')
     setTimeout(() => {
       child.kill('SIGCONT')
+      if (this.#stopsAgain.delete(child)) setTimeout(() => child.kill('SIGCONT'), STOPS_WITHIN_MS)
       if (slot.child !== child) return
       slot.frozen = 'no'
       this.wentOnAt.set(child.pid as number, Date.now())
