@@ -39,7 +39,7 @@ export function outcomeOf<Result>(call: Call): Outcome<Result> {
   }
 }
 
-type Waiter = { readonly resolve: (call: Call) => void; readonly reject: (error: Error) => void }
+type Waiter = { readonly resolve: (call: Call | null) => void; readonly reject: (error: Error) => void }
 
 export class Outcomes {
   readonly #store: Store
@@ -55,15 +55,14 @@ export class Outcomes {
     this.#system = system
   }
 
-  /** The call once it is decided, or as it is after `waitMs`. */
+  /** The call once it is decided, or as it is after `waitMs`; `null` when there is none. */
   async wait(id: string, known: Call | null, waitMs: number | null): Promise<Call | null> {
     if (known && isDecided(known)) return known
     this.#refuseIfStopped(id)
-    const call = known ?? (await this.#store.get(id))
-    if (!call || isDecided(call) || waitMs === 0) return call
-    this.#refuseIfStopped(id)
+    if (waitMs === 0) return known ?? (await this.#store.get(id))
     return await new Promise<Call | null>((resolve, reject) => {
-      const stop = waitMs === null ? null : this.#system.after(waitMs, () => { drop(); void this.#store.get(id).then(resolve, () => resolve(call)) })
+      let seen = known
+      const stop = waitMs === null ? null : this.#system.after(waitMs, () => { drop(); void this.#store.get(id).then(resolve, () => resolve(seen)) })
       const waiter: Waiter = {
         resolve: (decided) => { stop?.(); resolve(decided) },
         reject: (error) => { stop?.(); reject(error) },
@@ -73,6 +72,17 @@ export class Outcomes {
       if (others) others.add(waiter)
       else this.#waiting.set(id, new Set([waiter]))
       this.#schedule()
+      if (known) return
+      // Asked by one who listens already: what is decided while the store answers is heard.
+      this.#store.get(id).then((call) => {
+        seen = call
+        if (call && !isDecided(call)) return
+        drop()
+        waiter.resolve(call)
+      }, (error: Error) => {
+        drop()
+        waiter.reject(error)
+      })
     })
   }
 
