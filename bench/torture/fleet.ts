@@ -77,7 +77,7 @@ export class Fleet {
     slot.armed = failpoint
     slot.frozen = 'no'
     slot.sparedUntilAt = 0
-    child.once('exit', (code, signal) => this.#gone(slot, child, code, signal))
+    child.once('exit', (code, signal) => this.#gone(slot, child, guise, code, signal))
     child.on('message', (message: FromChild) => this.#told(slot, child, guise, message))
   }
 
@@ -92,7 +92,7 @@ export class Fleet {
     else if (slot.child === child) this.#frozen(slot, child, message.frozenAt)
   }
 
-  #gone(slot: Slot, child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
+  #gone(slot: Slot, child: ChildProcess, guise: Guise, code: number | null, signal: NodeJS.Signals | null): void {
     if (slot.child !== child) return
     slot.child = null
     this.diedAt.set(child.pid as number, Date.now())
@@ -102,7 +102,7 @@ export class Fleet {
       this.deaths[where] = (this.deaths[where] ?? 0) + 1
     } else if (code === 0 && slot.role === 'submitter') slot.left = true
     // A store that cannot be reached cannot be opened: whoever starts processes starts them again.
-    else if (!this.#closing && slot.ready) this.mishaps.push(`${slot.name} ended by itself (code ${code}, signal ${signal})`)
+    else if (!this.#closing && slot.ready) this.mishaps.push(`${slot.name}${guise.older ? ', on the older library,' : ''} ended by itself (code ${code}, signal ${signal})`)
     if (this.#closing || slot.left) return
     setTimeout(() => this.#start(slot, this.#nextPoint(slot.role)), 20 + this.#random() * 300)
   }
@@ -136,14 +136,15 @@ export class Fleet {
 
   /** Stops a worker for longer than its lease, at a point or at any moment, then lets it go on as if nothing had been. */
   freezeOne(): void {
-    const workers = this.slots.filter((slot) => slot.role === 'worker' && slot.ready && slot.child !== null && slot.frozen === 'no')
+    const workers = this.slots.filter((slot) => slot.role === 'worker' && slot.ready && slot.child?.connected === true && slot.frozen === 'no')
     // One that is to die at a failpoint may do so before it is frozen; where all work is done, it will never pass there.
     const victim = workers.find((slot) => slot.armed === null && this.#random() < 0.6) ?? workers.find((slot) => slot.armed !== null && this.#random() < 0.2)
     const child = victim?.child
     if (!victim || !child) return
     victim.frozen = 'soon'
     const freezeAt = pick<FreezePoint | null>(this.#random, [null, 'answer.heard', ...FREEZE_POINTS])
-    if (freezeAt !== null) child.send({ freezeAt } satisfies ToWorker)
+    // It may have died meanwhile.
+    if (freezeAt !== null) child.send({ freezeAt } satisfies ToWorker, () => undefined)
     setTimeout(() => {
       if (victim.child !== child || victim.frozen !== 'soon') return
       child.kill('SIGSTOP')
