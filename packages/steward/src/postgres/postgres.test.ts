@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
-import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, put, running, START, World, write } from '../testing/conformance/world.ts'
+import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, pulse, put, running, START, World, write } from '../testing/conformance/world.ts'
 import { migratePostgres, postgres, type PgPool, type PostgresOptions } from './index.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
@@ -610,6 +610,30 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       await put(store, call())
       await open({ schema: place(), pool: roomy, listen: 'auto' })
       expect([small.totalCount - small.idleCount, roomy.totalCount - roomy.idleCount]).toEqual([0, 1])
+    })
+  })
+
+  describe('a worker whose row is gone (deleted by hand, or by a version of the library that keeps none)', () => {
+    it('is found by what is leased to it: its claims go back, its begun calls are lapsed', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const [lost, healthy] = [await enlist(store, 'w1'), await enlist(store, 'w2', 1, START + 1e9)]
+      const busy = await running(samples, store, lost)
+      const mine = await running(samples, store, healthy)
+      const claimed = call()
+      await put(store, claimed)
+      await claimOf(store, lost)
+      await pool.query(`DELETE FROM ${schema}.steward_worker WHERE worker = 'w1'`)
+      const other = await open({ schema })
+      expect(await other.orphans(10)).toEqual([busy])
+      expect((await claimOf(store, healthy)).map(({ id }) => id)).toEqual([claimed.id])
+      // From here on it is one that left, for everybody.
+      expect((await pulse(store, healthy)).todo.dead).toBe(true)
+      expect((await store.backlog()).map(({ stuck }) => stuck)).toEqual([1])
+      expect((await store.workers()).map(({ worker }) => worker)).toEqual(['w2'])
+      await write(store, changed(busy, { state: 'in_doubt', dueAt: null }, { leaseAfter: 'release' }))
+      expect((await pulse(store, healthy)).todo.dead).toBe(false)
+      expect(await write(store, ended(mine, 'succeeded', { lease: healthy }))).toEqual({ ok: true })
     })
   })
 
