@@ -286,7 +286,8 @@ const TABLE: readonly Row[] = [
   ['checking', checking.ask, 16, ev.held(50), 'checking unknown due +50'],
   ['checking', checking.ask, 250, ev.held(300), 'checking unknown due +300'],
   ['checking', checking.ask, 20, ev.restored(0, 20), 'checking unknown due +36'],
-  ['checking', checking.ask, 9, ev.restored(0, 9), 'unchanged'],
+  // A fact could have made it wait, and be sent, before its lookup was due.
+  ['checking', checking.ask, 9, ev.restored(0, 9), 'checking unknown due +25'],
   ['checking', checking.ask, 16, ev.time, 'unchanged'],
   ['checking', checking.ask, 200, ev.time, 'checking unknown stop give_up'],
 
