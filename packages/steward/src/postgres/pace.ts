@@ -22,12 +22,14 @@ export class Pace {
     return (goingOn || this.#tookMs > QUICK_MS) && this.#ticks() < this.#endedMs + Math.min(LONGEST_REST_MS, SHARE * this.#tookMs)
   }
 
-  /** Takes a look from the beginning. */
+  /** Takes a look from the beginning. One that is given up was slow, too: repeated at once, it would keep the heartbeat it comes with from ever being stored. */
   async timed<Value>(look: () => Promise<Value>): Promise<Value> {
     const from = this.#ticks()
-    const value = await look()
-    this.#endedMs = this.#ticks()
-    this.#tookMs = this.#endedMs - from
-    return value
+    try {
+      return await look()
+    } finally {
+      this.#endedMs = this.#ticks()
+      this.#tookMs = this.#endedMs - from
+    }
   }
 }
