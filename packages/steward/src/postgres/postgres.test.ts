@@ -713,6 +713,36 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(claimed).toBe(20)
     })
 
+    it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
+      const schema = place()
+      let ticks = 0
+      let door = Promise.resolve()
+      const slow = meddling(async (text, run) => {
+        if (!text.includes('RECURSIVE seek') || !text.includes('left_behind')) return await run()
+        ticks += 8_000
+        await door
+        return await run()
+      })
+      const store = await open({ schema, pool: slow, ticks: () => ticks })
+      const lease = await enlist(store, 'w1', 1, START + 60_000)
+      await pulse(store, lease)
+      const left = await running(samples, store, await enlist(store, 'w2', 1, START + 90_000))
+      await pool.query(`UPDATE ${schema}.steward_open SET worker = NULL, epoch = NULL, state = 'waiting', limit_at = ${START - 60_000} WHERE id = '${left.id}'`)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      door = promise
+      const told = async (now: number): Promise<[boolean, boolean]> => {
+        const { alive, todo } = await store.pulse({ now, lease, leaseUntilAt: now + 60_000, operations: [OPERATION], lanes: [] })
+        return [alive, todo.overdue]
+      }
+      for (const now of [START + 5_000, START + 10_000]) {
+        ticks += 5_000
+        // What came about behind is not seen from where the last look ended.
+        expect(await told(now)).toEqual([true, false])
+      }
+      resolve()
+      while (!(await told(START + 11_000))[1]);
+    })
+
     it('claims by the index alone, however much waits and is not due', async () => {
       const [schema, one] = [place(), server.pool(1)]
       const store = await open({ schema, pool: one })
