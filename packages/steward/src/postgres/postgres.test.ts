@@ -81,6 +81,17 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       await put(await open({ schema, migrate: false }), call())
     })
 
+    it('does not open without knowing which database this is because the one that was asked was just stopping', async () => {
+      const schema = place()
+      await open({ schema })
+      for (const state of ['57P01', '57014', '53200']) {
+        const stopping = meddling(async (text, run) => (text.includes('pg_current_wal_lsn') && text.includes('told') ? Promise.reject(Object.assign(new Error('terminating connection'), { code: state })) : await run()))
+        await expect(open({ schema, pool: stopping })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { sqlState: state } })
+      }
+      // One that has no such thing is opened all the same.
+      await open({ schema, pool: meddling(async (text, run) => (text.includes('told') ? Promise.reject(Object.assign(new Error('no such function'), { code: '42883' })) : await run())) })
+    })
+
     it('says plainly that nobody listens, or that it may not come in', async () => {
       const nobody = postgres({ connectionString: `postgres://steward@/postgres?host=${encodeURIComponent(`${server.folder}/none`)}` })
       await expect(nobody.open({ namespace: 'default', notice: () => undefined })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'not_stored' } })
