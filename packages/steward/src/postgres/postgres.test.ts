@@ -712,6 +712,23 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(new Set(claimed).size).toBe(claimed.length)
     })
 
+    it('passes over nothing that it saw and was not given, or did not ask for', async () => {
+      const schema = place()
+      const store = await open({ schema, ticks: ticking(40) })
+      const lost = await enlist(store, 'w1')
+      const both = [{ operation: OPERATION, versions: [1] }, { operation: 'refund-order', versions: [1] }]
+      await put(store, call(), call({ operation: 'refund-order' }))
+      expect(await claimOf(store, lost, { lanes: both })).toHaveLength(2)
+      const [charge, refund] = [call(), call({ operation: 'refund-order' })]
+      await put(store, charge, refund)
+      await store.fenceDead(START + 60_000, null)
+      expect(await claimOf(store, lost, { lanes: both, now: START + 10_000 })).toEqual([])
+      const lease = await enlist(store, 'w2', 1, START + 1e9)
+      expect((await claimOf(store, lease, { now: START + 20_000 })).map(({ id }) => id)).toEqual([charge.id])
+      // Refunds were held meanwhile.
+      expect((await claimOf(store, lease, { lanes: both, now: START + 30_000 })).map(({ id }) => id)).toEqual([refund.id])
+    })
+
     it('goes through all that was stored late, once a look from the beginning has found some of it', async () => {
       const schema = place()
       const [store, other] = [await open({ schema, ticks: ticking(40) }), await open({ schema })]
