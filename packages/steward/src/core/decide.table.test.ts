@@ -149,7 +149,9 @@ const TABLE: readonly Row[] = [
   ['waiting', waiting.key, 9, ev.restored(-40, 9), 'in_doubt unknown !in_doubt'],
   ['waiting', waiting.keyAndLookup, 9, ev.restored(-40, 9), 'checking unknown due +25'],
   ['waiting', waiting.natural, 9, ev.restored(3, 9), 'waiting unknown due +9'],
-  ['waiting', waiting.refused, 9, ev.restored(3, 0), 'unchanged'],
+  ['waiting', waiting.refused, 9, ev.restored(-3, 2), 'unchanged'],
+  // It was denied only after the notice, which says nothing of an attempt that was forgotten.
+  ['waiting', waiting.refused, 9, ev.restored(-3, 0), 'waiting unknown due +9'],
   ['waiting', waiting.fresh, 1, ev.time, 'unchanged'],
   ['waiting', waiting.key, 9, ev.time, 'unchanged'],
   ['waiting', waiting.fresh, 200, ev.time, 'exhausted did_not_happen stop give_up settles !exhausted'],

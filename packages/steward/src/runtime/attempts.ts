@@ -6,7 +6,7 @@
  * process dies in between, the record says `running`, and whoever finds the process dead lapses it to `unknown`.
  */
 import type { Call, Fact, OpenAttempt } from '../core/call.ts'
-import { type Decision, decide, type LookupAnswer, mayUpgrade } from '../core/decide.ts'
+import { type CallEvent, type Decision, decide, type LookupAnswer, mayUpgrade } from '../core/decide.ts'
 import { durationText } from '../core/duration.ts'
 import { notJson } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
@@ -278,21 +278,35 @@ export class Attempts {
       const event = { type: 'answered' as const, attempt: run.n, verdict, worker: run.lease.worker, wire: run.watch.exchanges() }
       for (;;) {
         try {
-          const stored = await this.#o.store.get(run.call.id)
-          if (stored) await change(this.#changing(run.registered), stored, event, { lapseFirst: run.n })
-          else await this.#lateOfForgotten(run, verdict)
-          return
+          if (await this.#recordLate(run, verdict, event)) return
         } catch (error) {
           this.#o.log.error('a late answer could not be stored yet; trying again while the process lives', { operation: run.call.operation, key: run.call.key, verdict: verdict.kind, error: String(error) })
-          if (this.#closing) return
-          await new Promise<void>((resolve) => void this.#o.system.after(STORE_RETRY_MS, resolve))
         }
+        if (this.#closing) return
+        await new Promise<void>((resolve) => void this.#o.system.after(STORE_RETRY_MS, resolve))
       }
     } finally {
       this.#recording--
       this.#answers.delete(run)
       this.#settleIdle()
     }
+  }
+
+  /** @returns whether all is said; a denial waits as long as nobody has said what a database that was set back has lost: it speaks for none of what was forgotten. */
+  async #recordLate(run: RunningAttempt, verdict: Verdict, event: CallEvent): Promise<boolean> {
+    const { store, controls } = this.#o
+    const denies = verdict.kind === 'rejected' || verdict.kind === 'not_applied'
+    if (denies && controls.setBack !== null) return false
+    const stored = await store.get(run.call.id)
+    if (!stored) await this.#lateOfForgotten(run, verdict)
+    else {
+      const decision = await change(this.#changing(run.registered), stored, event, { lapseFirst: run.n, ...(denies ? { controlsRev: controls.rev } : {}) })
+      if (decision.refused !== null) {
+        await controls.refresh()
+        return false
+      }
+    }
+    return true
   }
 
   /** A database that was set back may not know the call at all. That it happened is true all the same: whoever submits it again must not send it again. */
