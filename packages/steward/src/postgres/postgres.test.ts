@@ -615,6 +615,36 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       for (const client of clients) expect(client.emit('error', new Error('terminating connection due to administrator command'))).toBe(true)
     })
 
+    it('hold one connection after the listening one broke while it began to listen', async () => {
+      const own = server.pool(8)
+      let listens = 0
+      const breaking = new Proxy(own, {
+        get: (pool, name) => {
+          const member: unknown = Reflect.get(pool, name)
+          if (name !== 'connect') return typeof member === 'function' ? (member.bind(pool) as unknown) : member
+          return async () => {
+            const client = await pool.connect()
+            const query = client.query.bind(client) as (config: { readonly text: string }) => Promise<pg.QueryResult>
+            client.query = ((config: { readonly text: string }) => {
+              if (!config.text.startsWith('LISTEN') || ++listens > 1) return query(config)
+              const error = new Error('Connection terminated unexpectedly')
+              client.emit('error', error)
+              return Promise.reject(error)
+            }) as typeof client.query
+            return client
+          }
+        },
+      })
+      const store = await open({ schema: place(), pool: breaking, listen: true })
+      await expect.poll(() => listens, { timeout: 10_000 }).toBe(2)
+      await put(store, call())
+      await put(store, call())
+      expect([listens, own.totalCount - own.idleCount]).toEqual([2, 1])
+      await store.close()
+      opened.pop()
+      expect(own.totalCount - own.idleCount).toBe(0)
+    })
+
     it('hold no connection of a small pool', async () => {
       const small = server.pool(5)
       const [store, roomy] = [await open({ schema: place(), pool: small, listen: 'auto' }), server.pool(6)]
