@@ -61,6 +61,8 @@ export type Running = {
 /** Where all worlds begin: a Monday morning. */
 const BEGIN_AT = Date.UTC(2026, 0, 5, 8)
 const HOUR = 3_600_000
+/** What a webhook is answered when it is to come again. */
+const TOLD_LATER = new Set<string>(['STEWARD_STORE_UNAVAILABLE', 'STEWARD_STORE_SET_BACK', 'STEWARD_CLOSED'])
 /** Longest that idle rounds are late. Of an SQLite file nobody here knows whether they are idle, and each costs real time. */
 const LATE_MS = { memory: 60_000, sqlite: 3_000 } as const
 /** Longest that an answer of the engine is awaited, in virtual time. */
@@ -408,7 +410,7 @@ export class SimWorld implements World {
     this.say(`webhook ${says} ${operation}/${key}`)
     const fact = { by: `webhook ${reference ?? key}`, at: eventAt, ...(reference === undefined ? {} : { reference }) }
     const told = says === 'applied' ? running.steward.confirm(operation, key, fact) : running.steward.refute(operation, key, fact)
-    told.catch((error: unknown) => { if (!(error instanceof StewardError) || error.code === 'STEWARD_STORE_UNAVAILABLE' || error.code === 'STEWARD_CLOSED') again() })
+    told.catch((error: unknown) => { if (!(error instanceof StewardError) || TOLD_LATER.has(error.code)) again() })
   }
 
   async operate(action: OperatorAction): Promise<string | null> {

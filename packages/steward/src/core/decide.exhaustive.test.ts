@@ -137,7 +137,7 @@ function learn(before: Oracle, call: Call, event: CallEvent, decision: Decision,
       return call.state === 'in_doubt' ? { ...before, absences: 0 } : before
     case 'restored': {
       if (decision.call === call) {
-        claim(isEnd(call.state) || call.state === 'accepted' || (call.dueAt ?? now) > now, 'what a worker could have taken is presumed sent')
+        claim(isEnd(call.state) || call.state === 'accepted' || (call.state === 'waiting' && (call.dueAt ?? now) > now), 'what a worker could have sent is presumed sent')
         return before
       }
       const presumed = call.attempts + 1

@@ -149,7 +149,9 @@ const TABLE: readonly Row[] = [
   ['waiting', waiting.key, 9, ev.restored(-40, 9), 'in_doubt unknown !in_doubt'],
   ['waiting', waiting.keyAndLookup, 9, ev.restored(-40, 9), 'checking unknown due +25'],
   ['waiting', waiting.natural, 9, ev.restored(3, 9), 'waiting unknown due +9'],
-  ['waiting', waiting.refused, 9, ev.restored(3, 0), 'unchanged'],
+  ['waiting', waiting.refused, 9, ev.restored(-3, 2), 'unchanged'],
+  // It was denied only after the notice, which says nothing of an attempt that was forgotten.
+  ['waiting', waiting.refused, 9, ev.restored(-3, 0), 'waiting unknown due +9'],
   ['waiting', waiting.fresh, 1, ev.time, 'unchanged'],
   ['waiting', waiting.key, 9, ev.time, 'unchanged'],
   ['waiting', waiting.fresh, 200, ev.time, 'exhausted did_not_happen stop give_up settles !exhausted'],
@@ -286,7 +288,8 @@ const TABLE: readonly Row[] = [
   ['checking', checking.ask, 16, ev.held(50), 'checking unknown due +50'],
   ['checking', checking.ask, 250, ev.held(300), 'checking unknown due +300'],
   ['checking', checking.ask, 20, ev.restored(0, 20), 'checking unknown due +36'],
-  ['checking', checking.ask, 9, ev.restored(0, 9), 'unchanged'],
+  // A fact could have made it wait, and be sent, before its lookup was due.
+  ['checking', checking.ask, 9, ev.restored(0, 9), 'checking unknown due +25'],
   ['checking', checking.ask, 16, ev.time, 'unchanged'],
   ['checking', checking.ask, 200, ev.time, 'checking unknown stop give_up'],
 

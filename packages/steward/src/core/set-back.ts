@@ -33,7 +33,8 @@ export function mayBeForgotten(call: Call, restored: Restored, policy: Policy): 
   if (isEnd(call.state) || call.state === 'accepted') return false
   if (call.story.some((entry) => entry.what === 'presumed' && entry.noticedAt === restored.noticedAt)) return false
   if (call.createdAt > restored.noticedAt) return call.attempts === 0 && call.createdAt <= restored.lookFirstUntilAt && policy.hasLookup && policy.answer !== 'natural'
-  return call.state === 'running' || call.state === 'in_doubt' || (call.dueAt !== null && call.dueAt <= restored.noticedAt)
+  // One in doubt may have been moved on by a fact before it was due, and sent; one that was moved since the notice was in another state before.
+  return call.state !== 'waiting' || (call.dueAt !== null && call.dueAt <= restored.noticedAt) || (call.story.at(-1)?.at ?? 0) > restored.noticedAt
 }
 
 /** The call with the attempt that is presumed, which counts as over when the last one begun before the notice is. */

@@ -33,7 +33,7 @@ export class Around {
   /** Milliseconds that only ever grow. */
   readonly ticks: () => number
   readonly #o: AroundOptions
-  readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude', Statement>>
+  readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude' | 'timing', Statement>>
 
   constructor(options: AroundOptions) {
     const { s } = options
@@ -49,6 +49,7 @@ export class Around {
       open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
       ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),
       latch: statement(`SELECT FROM ${s}steward_control_rev WHERE false FOR KEY SHARE`),
+      timing: statement(`SELECT ${this.timing}`),
       exclude: statement(`LOCK TABLE ${s}steward_control_rev IN EXCLUSIVE MODE`),
     }
   }
@@ -66,9 +67,26 @@ export class Around {
     const sent = this.ticks()
     const rows = await this.connections.run(one, values)
     // With others under way the statement may have waited here for a connection: the interval is wider then, and still true.
-    if (rows[0]?.['now'] !== undefined) this.#o.clock.learn(Number(rows[0]['now']), sent, this.ticks())
+    this.#learn(rows[0], sent)
     if (rows[0] !== undefined) await this.judge(rows[0])
     return rows
+  }
+
+  /** The same for a change that takes several statements. Judged after its commit: who notices takes a lock that this transaction may hold. */
+  async timedTransaction<Value>(work: (session: Session) => Promise<Value>): Promise<Value> {
+    const { value, row } = await this.connections.transaction(async (session) => {
+      const value = await work(session)
+      const sent = this.ticks()
+      const [row] = await session.query(this.#sql.timing)
+      this.#learn(row, sent)
+      return { value, row }
+    })
+    if (row !== undefined) await this.judge(row)
+    return value
+  }
+
+  #learn(row: Row | undefined, sent: number): void {
+    if (row?.['now'] !== undefined) this.#o.clock.learn(Number(row['now']), sent, this.ticks())
   }
 
   /** Runs what follows a commit of the same batch: "nothing was stored" would no longer be true of it. */

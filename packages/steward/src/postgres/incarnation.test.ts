@@ -5,7 +5,7 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
-import { beat, begun, claimOf, enlist, inserting, put, START, World } from '../testing/conformance/world.ts'
+import { alert, beat, begun, changed, claimOf, enlist, inserting, put, START, World } from '../testing/conformance/world.ts'
 import { postgres } from './index.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
@@ -55,6 +55,24 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     expect((await later.alerts({ undeliveredOnly: true, limit: 10 })).map((alert) => alert.kind)).toEqual(['database_set_back'])
     await later.control({ restored: { lostSinceAt: START, noticedAt: START, lookFirstUntilAt: START, by: 'ana', why: 'the standby was behind' } }, [])
     expect(await holdOf(await open())).toBeUndefined()
+  }, 2 * MINUTE)
+
+  it('sends nothing under another timeline that shares a batch with what takes several statements', async () => {
+    const store = await open()
+    const lease = await enlist(store, 'w1')
+    await put(store, samples.call({ key: 'before' }), samples.call({ key: 'beside' }))
+    const [call, beside] = await claimOf(store, lease)
+    const copy = await server.copy()
+    await server.recover(copy)
+    await expect(store.write([begun(call!, lease, { controlsRev: 0 }), changed(beside!, { reason: 'told' }, { lease, alerts: [alert('a1')] })])).rejects.toMatchObject({ code: 'STEWARD_STORE_SET_BACK', details: { outcome: 'unknown' } })
+    expect(await holdOf(store)).toContain('a standby was promoted')
+
+    const later = await open()
+    await later.control({ restored: { lostSinceAt: START, noticedAt: START, lookFirstUntilAt: START, by: 'ana', why: 'the standby was behind' } }, [])
+    const [next, { rev }] = [await enlist(later, 'w2'), await later.controls()]
+    await server.recover(await server.copy())
+    const perform = inserting(begun(samples.call({ key: 'new' }), next).call, { lease: next, controlsRev: rev, alerts: [alert('a2')] })
+    await expect(later.insert([perform])).rejects.toMatchObject({ code: 'STEWARD_STORE_SET_BACK', details: { outcome: 'unknown' } })
   }, 2 * MINUTE)
 
   it('is found out by whoever opens next', async () => {

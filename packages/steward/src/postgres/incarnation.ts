@@ -15,7 +15,7 @@ import { META } from '../store-sql/migrations.ts'
 import { raise } from './alert-rows.ts'
 import type { Around } from './around.ts'
 import type { ControlRows } from './control-rows.ts'
-import { type Connections, type Row, statement } from './pool.ts'
+import { type Connections, type Row, sqlState, statement } from './pool.ts'
 
 /** Read from the log's own position: what the control file says of it is as old as the last checkpoint. */
 const TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
@@ -24,12 +24,16 @@ const SYSTEM = '(SELECT system_identifier FROM pg_control_system())::text'
 /** `null` where the database does not tell. */
 export type Told = { readonly system: string | null; readonly timeline: number | null }
 
+/** Classes of SQLSTATE: connection, rolled back for others, resources, operator intervention (timeouts among them), system. */
+const TRANSIENT = /^(?:08|40|53|57|58)/
+
 async function asked(connections: Connections, what: string): Promise<unknown> {
   try {
     return (await connections.read(`SELECT ${what} AS told`))[0]?.['told'] ?? null
   } catch (error) {
-    // Without the right or the function; everything else is an error like any other.
-    if (error instanceof StewardError && error.details['sqlState'] !== undefined) return null
+    // Without the right or the function, it does not tell. One that stops, or is overloaded, would tell another time: its successor may be asked next.
+    const state = sqlState(error)
+    if (state !== null && !TRANSIENT.test(state)) return null
     throw error
   }
 }

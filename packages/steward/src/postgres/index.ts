@@ -309,7 +309,7 @@ class PostgresStore implements Store {
     const { workers, lanes } = this.#open()
     // What the lost had claimed is free again.
     lanes.ranges.forget()
-    return await workers.orphans(limit, operations)
+    return await workers.orphans(limit, operations, this.now())
   }
 
   async get(id: string): Promise<Call | null> {

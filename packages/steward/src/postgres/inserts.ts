@@ -91,7 +91,7 @@ export class CallInserts {
   }
 
   #inTransaction<Answer>(work: (session: Session) => Promise<Answer>): Promise<Answer> {
-    return this.#around.connections.transaction(async (session) => {
+    return this.#around.timedTransaction(async (session) => {
       await session.change(`SET LOCAL lock_timeout = ${this.#lockMs}`)
       return await work(session)
     })

@@ -125,9 +125,10 @@ export class Ranges {
     }
   }
 
-  /** Nothing that is due by `now` was left in any of them. */
-  exhausted(now: number): void {
-    for (const range of this.#ranges.values()) reach(range, now - LATE_MS, '')
+  /** Nothing that is due by `now` was left in any of those lanes. */
+  exhausted(lanes: readonly Lane[], now: number): void {
+    const asked = new Set(lanes.flatMap(namesOf))
+    for (const range of this.#ranges.values()) if (asked.has(nameOf(range))) reach(range, now - LATE_MS, '')
   }
 }
 
@@ -162,7 +163,8 @@ export function laneRows(around: Around) {
       const calls = rows.filter((row) => row['body'] !== null)
       const seen = Number(rows.find((row) => row['body'] === null)?.['seen'] ?? 0)
       more = calls.length === limit
-      if (seen < limit) ranges.exhausted(now)
+      // What was seen and not claimed is another claim's, or the lease is lost: then it is still there.
+      if (seen < limit && calls.length === seen) ranges.exhausted(lanes, now)
       return calls.map((row) => around.call(row))
     },
     async lateLanes(dueBefore: number): Promise<readonly LateLane[]> {

@@ -7,11 +7,14 @@ const SHARE = 20
 const LONGEST_REST_MS = 5_000
 /** A look that takes no longer than this may be repeated at once, unless there is more to be had. Milliseconds. */
 const QUICK_MS = 10
+/** What cannot wait goes without a look that takes longer than this. Milliseconds. */
+const SLOW_MS = 250
 
 export class Pace {
   readonly #ticks: () => number
   #tookMs = 0
   #endedMs = Number.NEGATIVE_INFINITY
+  #underWay = 0
 
   constructor(ticks: () => number) {
     this.#ticks = ticks
@@ -22,12 +25,26 @@ export class Pace {
     return (goingOn || this.#tookMs > QUICK_MS) && this.#ticks() < this.#endedMs + Math.min(LONGEST_REST_MS, SHARE * this.#tookMs)
   }
 
-  /** Takes a look from the beginning. */
+  /** A look from the beginning is not over yet. */
+  get looking(): boolean {
+    return this.#underWay > 0
+  }
+
+  /** The last one took long, or this one may. */
+  get slow(): boolean {
+    return this.looking || this.#tookMs > SLOW_MS
+  }
+
+  /** Takes a look from the beginning. One that is given up was slow, too: repeated at once, it would keep the heartbeat it comes with from ever being stored. */
   async timed<Value>(look: () => Promise<Value>): Promise<Value> {
     const from = this.#ticks()
-    const value = await look()
-    this.#endedMs = this.#ticks()
-    this.#tookMs = this.#endedMs - from
-    return value
+    this.#underWay++
+    try {
+      return await look()
+    } finally {
+      this.#underWay--
+      this.#endedMs = this.#ticks()
+      this.#tookMs = this.#endedMs - from
+    }
   }
 }

@@ -171,12 +171,12 @@ export class Connections {
     return this.#with((client) => this.#isDirect(client), false)
   }
 
-  /** A connection that stays out. @param onBroken it is of no use any more, and was ended. @returns the way to end it. */
+  /** A connection that stays out. Rejects when it breaks before it listens. @param onBroken it is of no use any more, and was ended. @returns the way to end it. */
   async listen(channel: string, onPayload: (payload: string) => void, onBroken: () => void): Promise<() => void> {
     const client = await this.#o.pool.connect()
     // A process that has nothing else to do may end.
     client.unref?.()
-    let ended = false
+    let [ended, listens] = [false, false]
     // Once: it may break while it is being ended, and the pool takes nothing back twice.
     const end = (why: Error | true): boolean => {
       if (ended) return false
@@ -185,10 +185,12 @@ export class Connections {
       client.release(why)
       return true
     }
-    client.on('error', (error: Error) => { if (end(error)) onBroken() })
+    client.on('error', (error: Error) => { if (end(error) && listens) onBroken() })
     client.on('notification', (message: { readonly payload?: string | undefined }) => onPayload(message.payload ?? ''))
     try {
       await this.#query(client, { text: `LISTEN ${channel}`, name: '' }, [], false)
+      if (ended) throw new Error('the connection broke while it began to listen')
+      listens = true
     } catch (error) {
       end(true)
       throw error

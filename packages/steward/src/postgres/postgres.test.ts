@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
-import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, put, running, START, World, write } from '../testing/conformance/world.ts'
+import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, pulse, put, running, START, World, write } from '../testing/conformance/world.ts'
 import { migratePostgres, postgres, type PgPool, type PostgresOptions } from './index.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
@@ -79,6 +79,17 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(rows).toEqual([{ there: null }])
       await migratePostgres({ pool, schema })
       await put(await open({ schema, migrate: false }), call())
+    })
+
+    it('does not open without knowing which database this is because the one that was asked was just stopping', async () => {
+      const schema = place()
+      await open({ schema })
+      for (const state of ['57P01', '57014', '53200']) {
+        const stopping = meddling(async (text, run) => (text.includes('pg_current_wal_lsn') && text.includes('told') ? Promise.reject(Object.assign(new Error('terminating connection'), { code: state })) : await run()))
+        await expect(open({ schema, pool: stopping })).rejects.toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { sqlState: state } })
+      }
+      // One that has no such thing is opened all the same.
+      await open({ schema, pool: meddling(async (text, run) => (text.includes('told') ? Promise.reject(Object.assign(new Error('no such function'), { code: '42883' })) : await run())) })
     })
 
     it('says plainly that nobody listens, or that it may not come in', async () => {
@@ -604,12 +615,66 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       for (const client of clients) expect(client.emit('error', new Error('terminating connection due to administrator command'))).toBe(true)
     })
 
+    it('hold one connection after the listening one broke while it began to listen', async () => {
+      const own = server.pool(8)
+      let listens = 0
+      const breaking = new Proxy(own, {
+        get: (pool, name) => {
+          const member: unknown = Reflect.get(pool, name)
+          if (name !== 'connect') return typeof member === 'function' ? (member.bind(pool) as unknown) : member
+          return async () => {
+            const client = await pool.connect()
+            const query = client.query.bind(client) as (config: { readonly text: string }) => Promise<pg.QueryResult>
+            client.query = ((config: { readonly text: string }) => {
+              if (!config.text.startsWith('LISTEN') || ++listens > 1) return query(config)
+              const error = new Error('Connection terminated unexpectedly')
+              client.emit('error', error)
+              return Promise.reject(error)
+            }) as typeof client.query
+            return client
+          }
+        },
+      })
+      const store = await open({ schema: place(), pool: breaking, listen: true })
+      await expect.poll(() => listens, { timeout: 10_000 }).toBe(2)
+      await put(store, call())
+      await put(store, call())
+      expect([listens, own.totalCount - own.idleCount]).toEqual([2, 1])
+      await store.close()
+      opened.pop()
+      expect(own.totalCount - own.idleCount).toBe(0)
+    })
+
     it('hold no connection of a small pool', async () => {
       const small = server.pool(5)
       const [store, roomy] = [await open({ schema: place(), pool: small, listen: 'auto' }), server.pool(6)]
       await put(store, call())
       await open({ schema: place(), pool: roomy, listen: 'auto' })
       expect([small.totalCount - small.idleCount, roomy.totalCount - roomy.idleCount]).toEqual([0, 1])
+    })
+  })
+
+  describe('a worker whose row is gone (deleted by hand, or by a version of the library that keeps none)', () => {
+    it('is found by what is leased to it: its claims go back, its begun calls are lapsed', async () => {
+      const schema = place()
+      const store = await open({ schema })
+      const [lost, healthy] = [await enlist(store, 'w1'), await enlist(store, 'w2', 1, START + 1e9)]
+      const busy = await running(samples, store, lost)
+      const mine = await running(samples, store, healthy)
+      const claimed = call()
+      await put(store, claimed)
+      await claimOf(store, lost)
+      await pool.query(`DELETE FROM ${schema}.steward_worker WHERE worker = 'w1'`)
+      const other = await open({ schema })
+      expect(await other.orphans(10)).toEqual([busy])
+      expect((await claimOf(store, healthy)).map(({ id }) => id)).toEqual([claimed.id])
+      // From here on it is one that left, for everybody.
+      expect((await pulse(store, healthy)).todo.dead).toBe(true)
+      expect((await store.backlog()).map(({ stuck }) => stuck)).toEqual([1])
+      expect((await store.workers()).map(({ worker }) => worker)).toEqual(['w2'])
+      await write(store, changed(busy, { state: 'in_doubt', dueAt: null }, { leaseAfter: 'release' }))
+      expect((await pulse(store, healthy)).todo.dead).toBe(false)
+      expect(await write(store, ended(mine, 'succeeded', { lease: healthy }))).toEqual({ ok: true })
     })
   })
 
@@ -677,6 +742,23 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(new Set(claimed).size).toBe(claimed.length)
     })
 
+    it('passes over nothing that it saw and was not given, or did not ask for', async () => {
+      const schema = place()
+      const store = await open({ schema, ticks: ticking(40) })
+      const lost = await enlist(store, 'w1')
+      const both = [{ operation: OPERATION, versions: [1] }, { operation: 'refund-order', versions: [1] }]
+      await put(store, call(), call({ operation: 'refund-order' }))
+      expect(await claimOf(store, lost, { lanes: both })).toHaveLength(2)
+      const [charge, refund] = [call(), call({ operation: 'refund-order' })]
+      await put(store, charge, refund)
+      await store.fenceDead(START + 60_000, null)
+      expect(await claimOf(store, lost, { lanes: both, now: START + 10_000 })).toEqual([])
+      const lease = await enlist(store, 'w2', 1, START + 1e9)
+      expect((await claimOf(store, lease, { now: START + 20_000 })).map(({ id }) => id)).toEqual([charge.id])
+      // Refunds were held meanwhile.
+      expect((await claimOf(store, lease, { lanes: both, now: START + 30_000 })).map(({ id }) => id)).toEqual([refund.id])
+    })
+
     it('goes through all that was stored late, once a look from the beginning has found some of it', async () => {
       const schema = place()
       const [store, other] = [await open({ schema, ticks: ticking(40) }), await open({ schema })]
@@ -687,6 +769,36 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       let claimed = 0
       for (let times = 0; times < 32; times++) claimed += (await claimOf(store, lease, { limit: 2 })).length
       expect(claimed).toBe(20)
+    })
+
+    it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
+      const schema = place()
+      let ticks = 0
+      let door = Promise.resolve()
+      const slow = meddling(async (text, run) => {
+        if (!text.includes('RECURSIVE seek') || !text.includes('left_behind')) return await run()
+        ticks += 8_000
+        await door
+        return await run()
+      })
+      const store = await open({ schema, pool: slow, ticks: () => ticks })
+      const lease = await enlist(store, 'w1', 1, START + 60_000)
+      await pulse(store, lease)
+      const left = await running(samples, store, await enlist(store, 'w2', 1, START + 90_000))
+      await pool.query(`UPDATE ${schema}.steward_open SET worker = NULL, epoch = NULL, state = 'waiting', limit_at = ${START - 60_000} WHERE id = '${left.id}'`)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      door = promise
+      const told = async (now: number): Promise<[boolean, boolean]> => {
+        const { alive, todo } = await store.pulse({ now, lease, leaseUntilAt: now + 60_000, operations: [OPERATION], lanes: [] })
+        return [alive, todo.overdue]
+      }
+      for (const now of [START + 5_000, START + 10_000]) {
+        ticks += 5_000
+        // What came about behind is not seen from where the last look ended.
+        expect(await told(now)).toEqual([true, false])
+      }
+      resolve()
+      while (!(await told(START + 11_000))[1]);
     })
 
     it('claims by the index alone, however much waits and is not due', async () => {

@@ -3,9 +3,10 @@
  * else, so that what it costs the database is one short transaction a second.
  *
  * Each question is one seek in an index: it looks for a first row and never counts. Where dead entries lie before it, questions
- * by time go on from where the last look from the beginning found nothing, and those looks are rare (`Pace`).
+ * by time go on from where the last look from the beginning found nothing, and those looks are rare (`Pace`). Once they are slow, a
+ * heartbeat takes none along: it would be stored when the lease is over. Such a look then goes beside it.
  */
-import type { Pulse, PulseQuery } from '../ports/store.ts'
+import type { Pulse, PulseQuery, Todo } from '../ports/store.ts'
 import { META } from '../store-sql/migrations.ts'
 import type { Around } from './around.ts'
 import { alive, controlsRev, numberOr } from './call-columns.ts'
@@ -13,7 +14,7 @@ import { textColumn } from './columns.ts'
 import type { Incarnation } from './incarnation.ts'
 import { BEGINNING, found, given, laneColumns, LATE_MS, nextDueAt, type Ranges } from './lanes.ts'
 import { Pace } from './pace.ts'
-import { statement } from './pool.ts'
+import { statement, type Value } from './pool.ts'
 
 /** How often the high-water mark of time is written with a heartbeat, at most. */
 const MARK_EVERY_MS = 1_000
@@ -21,21 +22,24 @@ const MARK_EVERY_MS = 1_000
 function texts({ s, timing, system }: Around) {
   const known = (operation: string): string => `${operation} = ANY ($9::text[])`
   const inTime = (at: string): string => `${at} > $10 AND ${at} <= $8`
-  const questions = `${controlsRev(s)} AS rev, ${timing}, ${system} AS system, (SELECT value::bigint FROM ${s}steward_meta WHERE name = '${META.time}') AS found,
-      EXISTS (SELECT 1 FROM ${s}steward_worker AS w WHERE w.fenced = 0 AND w.lease_until_at <= $8 AND w.worker IS DISTINCT FROM $6)
-        OR EXISTS (SELECT 1 FROM ${s}steward_worker AS l CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker = l.worker AND o.epoch = l.epoch AND (o.state <> 'running' OR ${known('o.operation')}) LIMIT 1) AS left_behind WHERE l.fenced > 0) AS dead,
+  const expired = `EXISTS (SELECT 1 FROM ${s}steward_worker AS w WHERE w.fenced = 0 AND w.lease_until_at <= $8 AND w.worker IS DISTINCT FROM $6)`
+  // Dead entries lie before this, too: all that the lost worker ever claimed.
+  const leftBehind = `EXISTS (SELECT 1 FROM ${s}steward_worker AS l CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker = l.worker AND o.epoch = l.epoch AND (o.state <> 'running' OR ${known('o.operation')}) LIMIT 1) AS left_behind WHERE l.fenced > 0)`
+  const questions = (dead: string): string => `${controlsRev(s)} AS rev, ${timing}, ${system} AS system, (SELECT value::bigint FROM ${s}steward_meta WHERE name = '${META.time}') AS found,
+      ${dead} AS dead,
       EXISTS (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker IS NULL AND o.limit_at IS NOT NULL AND ${inTime('o.limit_at')} AND ${known('o.operation')}) AS overdue,
       EXISTS (SELECT 1 FROM ${s}steward_settle AS d CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_ended AS e WHERE e.id = d.id AND ${known('e.operation')} LIMIT 1) AS end_of_it WHERE ${inTime('d.due_at')}) AS settles,
       EXISTS (SELECT 1 FROM ${s}steward_alert WHERE delivered_at IS NULL) AS alerts,
       (${nextDueAt(s)}) AS next_due_at`
-  const look = (ranges: string): string => `WITH ${ranges} SELECT ${alive(s, '$6', '$7::bigint')} AS alive, NULL::bigint AS moved, ${questions}`
-  const beat = (ranges: string): string => `WITH ${ranges},
+  const look = (ranges: string, dead: string): string => `WITH ${ranges} SELECT ${alive(s, '$6', '$7::bigint')} AS alive, NULL::bigint AS moved, ${questions(dead)}`
+  const beat = (ranges: string, dead: string): string => `WITH ${ranges},
       beat AS (UPDATE ${s}steward_worker SET beat_at = greatest(beat_at, $8), lease_until_at = greatest(lease_until_at, $11) WHERE worker = $6 AND epoch = $7 AND fenced = 0 RETURNING 1),
       mark AS (UPDATE ${s}steward_meta SET value = $8::bigint::text WHERE name = '${META.time}' AND value::bigint <= $8::bigint - ${MARK_EVERY_MS} RETURNING value::bigint AS at)
-      SELECT EXISTS (SELECT 1 FROM beat) AS alive, (SELECT at FROM mark) AS moved, ${questions}`
+      SELECT EXISTS (SELECT 1 FROM beat) AS alive, (SELECT at FROM mark) AS moved, ${questions(dead)}`
+  const all = `${expired} OR ${leftBehind}`
   return {
-    fromBeginning: { look: statement(look(found(s))), beat: statement(beat(found(s))) },
-    goingOn: { look: statement(look(given())), beat: statement(beat(given())) },
+    fromBeginning: { look: statement(look(found(s), all)), beat: statement(beat(found(s), all)) },
+    goingOn: { look: statement(look(given(), expired)), beat: statement(beat(given(), expired)) },
   }
 }
 
@@ -44,14 +48,16 @@ export function pulses(around: Around, ranges: Ranges, incarnation: Incarnation)
   const pace = new Pace(around.ticks)
   /** Whose time had come by then was found, or there was none. */
   let foundBy = BEGINNING
+  /** What a look beside a heartbeat found, for the next one to tell. */
+  let beside: Pulse | null = null
 
-  return async ({ now, lease, leaseUntilAt, operations, lanes }) => {
-    const known = pace.rests(false) ? ranges.within(lanes) : null
+  /** @param known from where to go on; `null`: from the beginning. @param by the same for questions by time. */
+  async function ask({ now, lease, leaseUntilAt, operations, lanes }: PulseQuery, known: readonly Value[] | null, by = foundBy): Promise<Pulse> {
     const text = known === null ? sql.fromBeginning : sql.goingOn
-    const asked = [...(known ?? laneColumns(lanes)), lease?.worker ?? null, lease?.epoch ?? null, now, textColumn(operations), known === null ? BEGINNING : foundBy]
-    const ask = (): ReturnType<Around['timed']> => (leaseUntilAt === null ? around.timed(text.look, asked) : around.timed(text.beat, [...asked, leaseUntilAt]))
+    const asked = [...(known ?? laneColumns(lanes)), lease?.worker ?? null, lease?.epoch ?? null, now, textColumn(operations), known === null ? BEGINNING : by]
+    const run = (): ReturnType<Around['timed']> => (leaseUntilAt === null ? around.timed(text.look, asked) : around.timed(text.beat, [...asked, leaseUntilAt]))
     const been = incarnation.mark
-    const [row] = await (known === null ? pace.timed(ask) : ask())
+    const [row] = await (known === null ? pace.timed(run) : run())
     const mark = Number(row?.['found'])
     await incarnation.judgeMark(been, mark, Number(row?.['moved'] ?? mark))
     const is = (name: string): boolean => row?.[name] === true
@@ -62,5 +68,28 @@ export function pulses(around: Around, ranges: Ranges, incarnation: Incarnation)
       todo: { dead: is('dead'), overdue: is('overdue'), settles: is('settles'), alerts: is('alerts') },
       nextDueAt: numberOr(row?.['next_due_at']),
     }
+  }
+
+  /** A heartbeat that waited for a slow look would come when its lease is over. */
+  async function beat(query: PulseQuery): Promise<Pulse> {
+    if (!pace.looking && !pace.rests(false)) {
+      // What a lost answer would have told, the next look tells.
+      ask({ ...query, leaseUntilAt: null }, null).then((pulse) => { beside = pulse }, () => undefined)
+    }
+    const pulse = await ask(query, ranges.within(query.lanes) ?? laneColumns([]), foundBy === BEGINNING ? query.now : foundBy)
+    const told = beside
+    beside = null
+    return told === null ? pulse : joined(pulse, told)
+  }
+
+  return (query) => (query.leaseUntilAt !== null && pace.slow ? beat(query) : ask(query, pace.rests(false) ? ranges.within(query.lanes) : null))
+}
+
+function joined(pulse: Pulse, { todo, nextDueAt }: Pulse): Pulse {
+  const either = (what: keyof Todo): boolean => pulse.todo[what] || todo[what]
+  return {
+    ...pulse,
+    todo: { dead: either('dead'), overdue: either('overdue'), settles: either('settles'), alerts: either('alerts') },
+    nextDueAt: pulse.nextDueAt === null || (nextDueAt !== null && nextDueAt < pulse.nextDueAt) ? nextDueAt : pulse.nextDueAt,
   }
 }

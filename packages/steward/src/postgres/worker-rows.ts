@@ -4,6 +4,9 @@
  * A worker may write while its row is there, unfenced, under its epoch. Fencing is compare-and-set on the lease that was
  * judged, so that a heartbeat which came in meanwhile wins. Rows of fenced workers stay for an hour, for people; those of
  * workers that left stay as long, unseen, and both as long as a call is leased to them: what is lost is found through them.
+ *
+ * A row may be missing all the same (an earlier version of the library keeps none of workers that left, and a person may delete
+ * some). Such workers are looked for now and then, by what is leased to them, and become ones that left.
  */
 import type { Call } from '../core/call.ts'
 import type { Lease, WorkerRow } from '../ports/store.ts'
@@ -13,6 +16,8 @@ import { textColumn } from './columns.ts'
 import { type Row, statement } from './pool.ts'
 
 const KEEP_FENCED_MS = 3_600_000
+/** Between two looks for workers without a row, in each process: a look walks over the dead entries of every call that was ever claimed. */
+const STRAYS_EVERY_MS = 600_000
 const COLUMNS = 'worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced'
 
 /** `fenced`: 0 for one that may write, 1 once it was judged dead, 2 once it left. */
@@ -42,6 +47,11 @@ function texts({ s }: Around) {
     orphans: statement(`WITH ${lost(s)},
       freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running')
       SELECT o.body, o.input FROM lost AS l JOIN ${ofLost(s)} WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2`),
+    adopt: statement(`WITH RECURSIVE seek AS (
+        (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL ORDER BY o.worker, o.epoch LIMIT 1)
+        UNION ALL SELECT n.worker, n.epoch FROM seek AS l CROSS JOIN LATERAL (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL AND (o.worker, o.epoch) > (l.worker, l.epoch) ORDER BY o.worker, o.epoch LIMIT 1) AS n)
+      INSERT INTO ${s}steward_worker (${COLUMNS}) SELECT l.worker, l.epoch, 'unknown', 0, l.epoch, $1, 0, '[]', NULL, ${LEFT} FROM seek AS l WHERE NOT EXISTS (SELECT 1 FROM ${s}steward_worker AS w WHERE w.worker = l.worker)
+      ON CONFLICT (worker) DO NOTHING`),
     leasedTo: statement(`SELECT o.body, o.input FROM ${s}steward_open AS o WHERE ${mine} ORDER BY o.id LIMIT $3`),
   }
 }
@@ -50,6 +60,15 @@ export function workerRows(around: Around) {
   const { connections } = around
   const sql = texts(around)
   const calls = (rows: readonly Row[]): readonly Call[] => rows.map((row) => around.call(row))
+  let soughtMs = Number.NEGATIVE_INFINITY
+
+  /** Gives a row to workers that have leases and none. */
+  async function seekStrays(now: number): Promise<void> {
+    if (around.ticks() < soughtMs + STRAYS_EVERY_MS) return
+    soughtMs = around.ticks()
+    await connections.run(sql.adopt, [now])
+  }
+
   return {
     async workers(): Promise<readonly WorkerRow[]> {
       return (await connections.run(sql.all)).map(workerOf)
@@ -66,7 +85,9 @@ export function workerRows(around: Around) {
     async fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]> {
       return (await connections.run(sql.fence, [now, except, now - KEEP_FENCED_MS])).map(workerOf)
     },
-    async orphans(limit: number, operations: readonly string[] | undefined): Promise<readonly Call[]> {
+    async orphans(limit: number, operations: readonly string[] | undefined, now: number): Promise<readonly Call[]> {
+      // Whoever asks for those of all operations watches over everybody's work, every ten seconds.
+      if (operations === undefined) await seekStrays(now)
       return calls(await connections.run(sql.orphans, [operations === undefined ? null : textColumn(operations), limit]))
     },
     async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {

@@ -74,10 +74,10 @@ export class CallWrites {
 
   async write(batch: readonly CallWrite[]): Promise<readonly WriteResult[]> {
     const apart = new Set(batch.map((write) => write.call.id)).size === batch.length
-    if (!apart || !batch.every(isUsual)) return await this.#around.connections.transaction((session) => this.inOrder(session, batch))
+    if (!apart || !batch.every(isUsual)) return await this.#around.timedTransaction((session) => this.inOrder(session, batch))
     const left = await this.#leftOut(batch, (values) => this.#around.timed(this.#sql.usual, values))
     // The others are stored already: when these cannot be judged now, their callers must hear that it is not known.
-    return joined(batch, left, left.length === 0 ? [] : await this.#around.afterCommit(() => this.#around.connections.transaction((session) => this.#oneByOne(session, left))))
+    return joined(batch, left, left.length === 0 ? [] : await this.#around.afterCommit(() => this.#around.timedTransaction((session) => this.#oneByOne(session, left))))
   }
 
   /** @returns those of the batch that were not stored. */

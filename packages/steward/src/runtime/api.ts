@@ -226,7 +226,11 @@ export interface StewardApi {
   list(filter?: ListFilter): Promise<readonly CallView[]>
   /** It happened, says evidence. Also before the call exists. */
   confirm(operation: Operation | string, key: string, fact: FactOptions & { readonly result?: Json }): Promise<CallView | null>
-  /** It did not happen, says evidence. Needs `at` (the event's own instant) or `attempt`: a repeated webhook must not speak of later attempts. */
+  /**
+   * It did not happen, says evidence. Needs `at` (the event's own instant) or `attempt`: a repeated webhook must not speak of later attempts.
+   *
+   * @throws StewardError STEWARD_STORE_SET_BACK while nobody has said what a database that was set back has lost: say it again then.
+   */
   refute(operation: Operation | string, key: string, fact: FactOptions): Promise<CallView | null>
   settle(operation: Operation | string, key: string, options: SettleOptions): Promise<CallView>
   cancel(operation: Operation | string, key: string, who: ByWhom): Promise<CallView>

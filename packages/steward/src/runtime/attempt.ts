@@ -17,11 +17,11 @@ import type { Lease, Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import type { AttemptWatch, Witness } from '../witness/index.ts'
 import { callInfo } from './call-info.ts'
-import { latestNow, type LeaseKeeper } from './lease.ts'
+import type { LeaseKeeper } from './lease.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { LookupAnswer } from '../core/decide.ts'
 
-export type Surroundings = { readonly store: Pick<Store, 'now' | 'nowAtMost'>; readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
+export type Surroundings = { readonly store: Pick<Store, 'now'>; readonly system: System; readonly witness: Witness; readonly keeper: LeaseKeeper }
 
 /** Whether an attempt's bytes may leave. It holds nothing else of the attempt: the witness keeps it long after the end. */
 class Leave {
@@ -40,8 +40,8 @@ class Leave {
   }
 
   now(): 'open' | 'deadline' | 'lease' {
-    const { system, store, keeper } = this.#around
-    if (system.monotonicMs() >= this.#deadlineMs || latestNow(store) >= this.#deadlineAt) return 'deadline'
+    const { system, keeper } = this.#around
+    if (system.monotonicMs() >= this.#deadlineMs || keeper.latestNow() >= this.#deadlineAt) return 'deadline'
     if (this.closed || !keeper.holds(this.#lease)) return 'lease'
     return 'open'
   }

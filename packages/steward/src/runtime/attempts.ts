@@ -5,8 +5,8 @@
  * transaction (rev, lease, controls). Its answer is recorded under the lease; when that is gone, as a fact. If this
  * process dies in between, the record says `running`, and whoever finds the process dead lapses it to `unknown`.
  */
-import type { Call, OpenAttempt } from '../core/call.ts'
-import { type Decision, decide, type LookupAnswer, mayUpgrade } from '../core/decide.ts'
+import type { Call, Fact, OpenAttempt } from '../core/call.ts'
+import { type CallEvent, type Decision, decide, type LookupAnswer, mayUpgrade } from '../core/decide.ts'
 import { durationText } from '../core/duration.ts'
 import { notJson } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
@@ -15,6 +15,7 @@ import type { Verdict } from '../core/verdict.ts'
 import type { ControlWrite, Lease } from '../ports/store.ts'
 import { RunningAttempt } from './attempt.ts'
 import { change, type Changing } from './change.ts'
+import { keepForgotten } from './early.ts'
 import { type Hold, type HoldRules, providerHold } from './hold-rules.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { Parts } from './parts.ts'
@@ -277,20 +278,47 @@ export class Attempts {
       const event = { type: 'answered' as const, attempt: run.n, verdict, worker: run.lease.worker, wire: run.watch.exchanges() }
       for (;;) {
         try {
-          const stored = await this.#o.store.get(run.call.id)
-          if (stored) await change(this.#changing(run.registered), stored, event, { lapseFirst: run.n })
-          return
+          if (await this.#recordLate(run, verdict, event)) return
         } catch (error) {
           this.#o.log.error('a late answer could not be stored yet; trying again while the process lives', { operation: run.call.operation, key: run.call.key, verdict: verdict.kind, error: String(error) })
-          if (this.#closing) return
-          await new Promise<void>((resolve) => void this.#o.system.after(STORE_RETRY_MS, resolve))
         }
+        if (this.#closing) return
+        await new Promise<void>((resolve) => void this.#o.system.after(STORE_RETRY_MS, resolve))
       }
     } finally {
       this.#recording--
       this.#answers.delete(run)
       this.#settleIdle()
     }
+  }
+
+  /** @returns whether all is said; a denial waits as long as nobody has said what a database that was set back has lost: it speaks for none of what was forgotten. */
+  async #recordLate(run: RunningAttempt, verdict: Verdict, event: CallEvent): Promise<boolean> {
+    const { store, controls } = this.#o
+    const denies = verdict.kind === 'rejected' || verdict.kind === 'not_applied'
+    if (denies && controls.setBack !== null) return false
+    const stored = await store.get(run.call.id)
+    if (!stored) await this.#lateOfForgotten(run, verdict)
+    else {
+      const decision = await change(this.#changing(run.registered), stored, event, { lapseFirst: run.n, ...(denies ? { controlsRev: controls.rev } : {}) })
+      if (decision.refused !== null) {
+        await controls.refresh()
+        return false
+      }
+    }
+    return true
+  }
+
+  /** A database that was set back may not know the call at all. That it happened is true all the same: whoever submits it again must not send it again. */
+  async #lateOfForgotten({ call, registered, n }: RunningAttempt, verdict: Verdict): Promise<void> {
+    const { store, system, log } = this.#o
+    if (verdict.kind === 'accepted') log.error('the provider accepted a call that the database does not have; look at the provider', { operation: call.operation, key: call.key, callId: call.id, reference: verdict.reference })
+    if (verdict.kind !== 'applied') return
+    const fact: Fact = { kind: 'applied', at: store.now(), by: `late answer of attempt ${n}`, ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
+    const early = { fact, result: verdict.result }
+    // An alert that this raises is told by the next pulse.
+    const successor = await keepForgotten({ store, system, log, onAlerts: () => undefined }, call, early)
+    if (successor !== null) await change(this.#changing(registered), successor, { type: 'fact', ...early })
   }
 
   #look(call: Call, registered: Registered, lease: Lease): void {

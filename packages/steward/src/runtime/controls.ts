@@ -13,6 +13,9 @@ import type { Registered } from './operation.ts'
 export class ControlsCopy {
   readonly #store: Store
   #controls: Controls = { rev: 0, all: [], restored: null }
+  #asked = 0
+  /** The question that was answered last. */
+  #answered = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -36,9 +39,13 @@ export class ControlsCopy {
     return this.#controls.restored
   }
 
+  /** The answer to the latest question counts, not the highest revision: a database that lost its last commits stands at an earlier one. */
   async refresh(): Promise<void> {
+    const asked = ++this.#asked
     const read = await this.#store.controls()
-    if (read.rev >= this.#controls.rev) this.#controls = read
+    if (asked < this.#answered) return
+    this.#answered = asked
+    this.#controls = read
   }
 
   /** What keeps an operation (and a group of it) from being sent at `now`; `null` when nothing does. */

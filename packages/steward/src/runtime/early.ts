@@ -1,8 +1,8 @@
 /** Evidence that comes before its call, or after its record is gone. */
-import type { Fact, State } from '../core/call.ts'
+import type { Call, Fact, State } from '../core/call.ts'
 import { StewardError } from '../core/errors.ts'
 import type { EarlyFact, Store } from '../ports/store.ts'
-import type { System } from '../ports/system.ts'
+import type { Log, System } from '../ports/system.ts'
 import { correctedWhenPruned } from './evidence.ts'
 
 export type EarlyParts = { readonly store: Store; readonly system: System; readonly onAlerts: () => void }
@@ -20,6 +20,24 @@ export async function keepFact(parts: EarlyParts, operation: string, key: string
       if (!isHeld(error) || tries >= TRIES) throw await tooLate(parts, operation, key, early.fact, error)
       await new Promise<void>((resolve) => void parts.system.after(Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (tries - 1)), resolve))
     }
+  }
+}
+
+/**
+ * That a call happened of which the database has no record any more: it was set back to before the call, or has pruned it.
+ *
+ * @returns the call that has its key by now, which is to be told; `null` where that is all.
+ */
+export async function keepForgotten(parts: EarlyParts & { readonly log: Log }, { operation, key, id }: Call, early: EarlyFact): Promise<Call | null> {
+  try {
+    const kept = await keepFact(parts, operation, key, early)
+    parts.log.warn('an answer came for a call that the database does not have; that it happened is kept for its key', { operation, key, callId: id })
+    return kept.kept ? null : kept.call
+  } catch (error) {
+    // Later it would be refused just the same.
+    if (!(error instanceof StewardError) || error.code.startsWith('STEWARD_STORE_')) throw error
+    parts.log.error('an answer came for a call that the database does not have, and could not be kept', { operation, key, callId: id, error: error.message })
+    return null
   }
 }
 

@@ -1,6 +1,7 @@
 /** Found by a second reader: sends after their time, lapses of the wrong attempt, tellings that are none. */
 import { describe, expect, it } from 'vitest'
 import { natural, none, providerKey, SendVerdict } from '../ports/definition.ts'
+import { memoryStore } from '../testing/memory-store.ts'
 import { change } from './change.ts'
 import { register } from './operation.ts'
 import { answers, gate, onEachStore, scripted, throws, World } from './world.fixture.ts'
@@ -141,4 +142,27 @@ describe('a verdict that is not plain data', () => {
     expect(await world.got(steward.perform(charge, { key: 'a', input: {} }))).toMatchObject({ state: 'rejected' })
     await world.close()
   })
+})
+
+it('sends nothing after a sleep of which a store that only estimates the time has not heard yet', async () => {
+  const world = new World('memory')
+  const { wallMs, monotonic } = world.time
+  let slept = 0
+  // As the database's time is learned in passing: between two answers it goes on by the monotonic clock.
+  const estimated = { now: () => wallMs + world.time.monotonic - monotonic + slept, soon: (fn: () => void) => void setImmediate(fn) }
+  const charge = scripted(world, { idempotency: none('x'), timeout: '30s' }, answers(1))
+  const { steward, watched } = await world.open({ operations: [charge] }, memoryStore({ system: estimated }))
+  steward.start()
+  let asleep = true
+  watched.alter = (method, answer) => {
+    if (method === 'write' && asleep) { asleep = false; world.time.wallMs += 600_000 }
+    if (method === 'pulse') slept = world.time.wallMs - wallMs - (world.time.monotonic - monotonic)
+    return answer
+  }
+  await world.got(steward.submit(charge, { key: 'a', input: {}, runAt: world.time.wallMs + 50, giveUpAfter: '1h' }))
+  await world.reaches(charge, 'a', 'succeeded')
+  expect(charge.sent.map((one) => one.attempt)).toEqual([2])
+  expect(charge.sent[0]!.at).toBeGreaterThan(wallMs + 600_000)
+  expect((await world.call(charge, 'a')).story.find((entry) => entry.what === 'closed')).toMatchObject({ attempt: 1, verdict: 'not_applied' })
+  await world.close()
 })

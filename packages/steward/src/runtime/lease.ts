@@ -28,11 +28,6 @@ export type LeaseOptions = {
   onHeldAgain(): void
 }
 
-/** The store's time, at its latest: others may reckon with it already. */
-export function latestNow(store: Pick<Store, 'now' | 'nowAtMost'>): number {
-  return store.nowAtMost?.() ?? store.now()
-}
-
 export class LeaseKeeper {
   readonly #options: LeaseOptions
   #lease: Lease | null = null
@@ -45,9 +40,12 @@ export class LeaseKeeper {
   #lastTickMs = 0
   #missed = 0
   #asking = false
+  /** The wall clock less the monotonic one, when the last heartbeat that was answered left. */
+  #wallAheadMs: number
 
   constructor(options: LeaseOptions) {
     this.#options = options
+    this.#wallAheadMs = wallAheadMs(options.system)
   }
 
   /** The identity under which this process writes now; `null` before the first use and after a loss. */
@@ -57,7 +55,17 @@ export class LeaseKeeper {
 
   /** Whether bytes may leave under this lease at this moment. */
   holds(lease: Lease): boolean {
-    return this.#lease === lease && this.#options.system.monotonicMs() < this.#validUntilMs && latestNow(this.#options.store) < this.#validUntilAt
+    return this.#lease === lease && this.#options.system.monotonicMs() < this.#validUntilMs && this.latestNow() < this.#validUntilAt
+  }
+
+  /**
+   * The store's time, at its latest: others may reckon with it already. An estimate of it goes on by the monotonic clock, which
+   * stands still while the machine sleeps: by how much the wall clock has gained on it since the last heartbeat, that was longer.
+   */
+  latestNow(): number {
+    const { store, system } = this.#options
+    if (store.nowAtMost === undefined) return store.now()
+    return store.nowAtMost() + Math.max(0, Math.floor(wallAheadMs(system) - this.#wallAheadMs))
   }
 
   ensure(): Promise<Lease> {
@@ -85,6 +93,7 @@ export class LeaseKeeper {
   async #enlist(): Promise<Lease> {
     const { store, system, leaseMs } = this.#options
     const beatAtMs = system.monotonicMs()
+    this.#wallAheadMs = wallAheadMs(system)
     const lease: Lease = { worker: `w_${system.identity()}`, epoch: store.now() }
     this.#validUntilAt = await this.#store(lease)
     this.#lease = lease
@@ -105,6 +114,7 @@ export class LeaseKeeper {
     if (!lease || this.#stopped) return
     const { store, system, log, leaseMs } = this.#options
     const sentMs = system.monotonicMs()
+    const aheadMs = wallAheadMs(system)
     const stalledMs = sentMs - this.#lastTickMs - leaseMs / 4
     if (stalledMs > leaseMs / 2) log.warn('the event loop stood still; nothing was sent meanwhile', { stalledMs: Math.round(stalledMs), leaseMs, worker: lease.worker })
     this.#lastTickMs = sentMs
@@ -116,6 +126,7 @@ export class LeaseKeeper {
       if (this.#lease !== lease) return
       if (!beat.alive) return this.#lost(lease)
       const lapsed = !this.holds(lease)
+      this.#wallAheadMs = aheadMs
       this.#validUntilMs = sentMs + leaseMs
       this.#validUntilAt = untilAt
       if (lapsed) this.#options.onHeldAgain()
@@ -156,4 +167,8 @@ export class LeaseKeeper {
     this.#lease = null
     if (lease) await this.#options.store.leave(lease)
   }
+}
+
+function wallAheadMs(system: System): number {
+  return system.now() - system.monotonicMs()
 }

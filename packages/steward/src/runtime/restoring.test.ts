@@ -79,6 +79,52 @@ onEachStore((make, kind) => {
     })
   })
 
+  describe('a worker whose call the database has forgotten altogether', () => {
+    it('keeps the answer that it brings for whoever submits the call again: it is not sent a second time', async () => {
+      const world = make()
+      const first = gate()
+      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, first.step, answers(2))
+      const { steward } = await world.work({ operations: [charge] })
+      await world.pass(2_000)
+      const restore = await backup(world)
+      await world.pass(2_000)
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      await world.until(() => charge.sent.length === 1)
+      await world.pass(2_000)
+      await restore()
+      await world.pass(10_000)
+      expect(await isHeld(world)).toBe(true)
+      expect(await world.got(steward.find(charge, 'forgotten'))).toBeNull()
+      first.release({ id: 'ch_1' })
+      await world.pass(1_000)
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      expect(await world.reaches(charge, 'forgotten', 'succeeded')).toMatchObject({ result: { id: 'ch_1' } })
+      expect(charge.sent).toHaveLength(1)
+    })
+
+    it('confirms the call that its caller has submitted again meanwhile', async () => {
+      const world = make()
+      const first = gate()
+      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, first.step, answers(2))
+      const { steward } = await world.work({ operations: [charge] })
+      await world.pass(2_000)
+      const restore = await backup(world)
+      await world.pass(2_000)
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      await world.until(() => charge.sent.length === 1)
+      await world.pass(2_000)
+      await restore()
+      await world.pass(10_000)
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      first.release({ id: 'ch_1' })
+      await world.reaches(charge, 'forgotten', 'succeeded')
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      await world.pass(5_000)
+      expect(charge.sent).toHaveLength(1)
+    })
+  })
+
   describe('what was waiting when a database was set back', () => {
     it('is sent again under its key, asked about, or in doubt, as its answer allows', async () => {
       const world = make()
@@ -133,6 +179,53 @@ onEachStore((make, kind) => {
       await world.pass(5_000)
       expect(await world.call(charge, 'a')).toMatchObject({ state: 'in_doubt' })
       expect(charge.sent).toHaveLength(3)
+    })
+  })
+
+  describe('what denies an attempt while a database is set back', () => {
+    /** In doubt when it was copied; told since that it did not happen, sent a second time, and applied. */
+    async function sentSince(world: World, charge: ReturnType<typeof scripted>): Promise<void> {
+      const { steward } = await world.work({ operations: [charge] })
+      await world.got(steward.submit(charge, { key: 'a', input: {} }))
+      await world.reaches(charge, 'a', 'in_doubt')
+      await world.pass(3_000)
+      const restore = await backup(world)
+      await world.pass(3_000)
+      await world.got(steward.settle(charge, 'a', { ...ana, outcome: 'send_again' }))
+      await world.reaches(charge, 'a', 'succeeded')
+      await world.pass(3_000)
+      await restore()
+      await world.pass(10_000)
+      expect(await isHeld(world)).toBe(true)
+      expect(await world.call(charge, 'a')).toMatchObject({ state: 'in_doubt', attempts: 1 })
+    }
+
+    it('is refused: of what the database forgot it says nothing, and it would be sent a third time', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API') }, lost, answers({ id: 'ch_1' }))
+      await sentSince(world, charge)
+      const { steward } = world.processes[0]!
+      await expect(world.got(steward.refute(charge, 'a', { by: 'webhook evt_1', attempt: 1 }))).rejects.toMatchObject({ code: 'STEWARD_STORE_SET_BACK' })
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      expect(await world.got(steward.refute(charge, 'a', { by: 'webhook evt_1', attempt: 1 }))).toMatchObject({ state: 'in_doubt' })
+      await world.pass(5_000)
+      expect(charge.sent).toHaveLength(2)
+    })
+
+    it('is kept back where it is a late answer, until somebody has said what was lost', async () => {
+      const world = make()
+      const first = gate()
+      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '2s' }, first.step, answers({ id: 'ch_1' }))
+      await sentSince(world, charge)
+      first.fail(Object.assign(new Error('card declined'), { status: 402 }))
+      await world.pass(5_000)
+      expect(await world.call(charge, 'a')).toMatchObject({ state: 'in_doubt', attempts: 1 })
+      await world.got(world.processes[0]!.steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      await world.pass(5_000)
+      const call = await world.call(charge, 'a')
+      expect(call).toMatchObject({ state: 'in_doubt', attempts: 2 })
+      expect(call.story.map(({ what }) => what)).toContain('late')
+      expect(charge.sent).toHaveLength(2)
     })
   })
 

@@ -23,11 +23,13 @@ type Round = { readonly what: keyof Todo; readonly run: () => Promise<unknown>; 
 
 /** Without a heartbeat, so much longer is waited: one that comes as often as the store likes, and a little late, makes other questions needless. */
 const PATIENCE = 1.25
+/** When it was last asked, where that is too long ago. */
+const AT_ONCE = Number.NEGATIVE_INFINITY
 
 export class Rounds {
   readonly #o: RoundsOptions
   readonly #rounds: Round[] = []
-  #askedMs = Number.NEGATIVE_INFINITY
+  #askedMs = AT_ONCE
   #asking = 0
   #complained = false
   #stopTimer: (() => void) | null = null
@@ -48,21 +50,23 @@ export class Rounds {
     const { store, system, log } = this.#o
     const everyMs = Math.ceil(PATIENCE * store.pulseMs)
     const turn = (): void => {
+      if (this.#asking > 0) return plan(everyMs)
       const leftMs = this.#askedMs + everyMs - system.monotonicMs()
-      if (this.#asking > 0 || leftMs > 0) return plan(Math.max(1, Math.ceil(leftMs)))
+      if (leftMs > 0) return plan(Math.ceil(leftMs))
       this.#ask(this.#o.lease(), null).then(
         () => { this.#complained = false },
         (error: unknown) => {
           if (!this.#complained && !this.#stopped) log.warn('the store could not be asked what there is to do; trying again', { error: String(error) })
           this.#complained = true
         },
-      ).finally(() => plan(everyMs))
+      ).finally(() => plan(this.#askedMs === AT_ONCE ? 0 : everyMs))
     }
     const plan = (afterMs: number): void => {
       this.#stopTimer?.()
       if (!this.#stopped) this.#stopTimer = system.after(afterMs, turn, true)
     }
-    this.#askedMs = Number.NEGATIVE_INFINITY
+    // Also where an earlier question is under way: it asked for less.
+    this.#askedMs = AT_ONCE
     turn()
   }
 

@@ -273,6 +273,7 @@ export class Steward implements StewardApi {
   async refute(operation: Operation | string, key: string, options: FactOptions): Promise<CallView | null> {
     const fact: Fact = { kind: 'refuted', ...factOf(options, this.#store.now()) }
     if (options.at === undefined && options.attempt === undefined) throw new StewardError('STEWARD_FACT_INVALID', `a refutation of "${key}" by ${options.by} must say when it was true, or of which attempt it speaks: { at } or { attempt }. Without either, its repetition would speak of later attempts, too. Nothing was stored.`)
+    await this.#refuseSetBack(`refute of ${nameOf(operation)} "${key}" by ${options.by}`)
     return await this.#learn(operation, key, fact, null)
   }
 
