@@ -443,6 +443,17 @@ describe('settling in the recording transaction', () => {
     done()
   })
 
+  it('waits no longer for a handler that ended the transaction and does not end itself', async () => {
+    const { store, call, end, orders, done } = await waiting({ settleMs: 40 })
+    const settled = await store.writeSettling(end, async (tx) => {
+      await tx.run("INSERT OR ROLLBACK INTO orders VALUES ('o_1', 1), ('o_1', 2)").catch(() => undefined)
+      await Promise.race<void>([])
+    })
+    expect(settled).toEqual({ result: { ok: true }, handler: expect.objectContaining({ message: expect.stringContaining('ended the transaction with a statement of its own') }) })
+    expect([orders(), (await store.get(call.id))?.state]).toEqual([[], 'succeeded'])
+    done()
+  })
+
   it('lets other work of the process wait, and keeps it out of the transaction', async () => {
     const { store, end, orders, done } = await waiting()
     const other = world.call()
