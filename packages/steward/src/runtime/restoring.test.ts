@@ -258,6 +258,13 @@ onEachStore((make, kind) => {
       const other = await world.open()
       await expect(world.got(other.steward.restored({ ...ana, lostSince: world.time.wallMs }))).rejects.toMatchObject({ code: 'STEWARD_OPERATION_UNKNOWN', details: { operations: ['charge'] } })
       expect(await isHeld(world)).toBe(false)
+      // While it is held nothing is sent: what was lost was lost before, and a later instant would make a provider's memory of it seem longer.
+      const pause = { kind: 'store', name: 'everything', mode: 'pause', untilAt: null, by: 'the store', why: 'a backup', at: world.time.wallMs } as const
+      await world.got(world.processes[0]!.watched.store.control({ set: pause }, []))
+      await world.pass(60_000)
+      await expect(world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 30_000 }))).rejects.toMatchObject({ code: 'STEWARD_OPTION_INVALID' })
+      expect(await isHeld(world)).toBe(true)
+      expect(await world.got(steward.restored({ ...ana, lostSince: pause.at }))).toMatchObject({ untouched: 0 })
     })
   })
 
