@@ -67,6 +67,16 @@ describe('opening', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  it('says when nothing can be kept beside it that tells whether it was set back, and works all the same', async () => {
+    mkdirSync(`${path}-mark`)
+    const notices: string[] = []
+    const store = sqlite(path, { clock: () => now })
+    await store.open({ namespace: 'default', notice: (text) => notices.push(text) })
+    opened.push(store)
+    await put(store, world.call())
+    expect(notices).toEqual([expect.stringMatching(/steward\.db-mark cannot be written .*EISDIR.*set back/)])
+  })
+
   it('says that the path is a directory', async () => {
     await expect(open({}, folder)).rejects.toMatchObject({ code: 'STEWARD_STORE_LOCATION' })
   })
