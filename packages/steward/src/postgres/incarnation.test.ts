@@ -29,9 +29,9 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     for (const store of opened.splice(0)) await store.close()
   })
 
-  async function open(clock: () => number = () => START, on = pool): Promise<Store> {
+  async function open(clock: () => number = () => START, on = pool, notice: (text: string) => void = () => undefined): Promise<Store> {
     const store = postgres({ pool: on, schema, clock, listen: false })
-    await store.open({ namespace: 'default', notice: () => undefined })
+    await store.open({ namespace: 'default', notice })
     opened.push(store)
     return store
   }
@@ -113,7 +113,9 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   it('opens where the role may not ask which database this is', async () => {
     await pool.query('REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC; REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC; CREATE ROLE plain LOGIN; GRANT CREATE ON DATABASE postgres TO plain')
     const plain = server.pool(4, 'plain')
-    const store = await open(undefined, plain)
+    const told: string[] = []
+    const store = await open(undefined, plain, (text) => told.push(text))
+    expect(told).toEqual([expect.stringMatching(/does not tell which database it is.*pg_control_system.*steward restored/)])
     await put(store, samples.call())
     const lease = await enlist(store, 'w1')
     expect(await beat(store, lease, START + MINUTE)).toBe(true)

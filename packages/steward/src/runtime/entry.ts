@@ -230,7 +230,8 @@ export class Entrance {
       call,
       factsSeen: early.length,
       ...(claims ? { lease } : {}),
-      ...(begun ? { controlsRev: this.#o.controls.rev } : {}),
+      // Also where a call is replaced: of a database that was set back nobody knows what did not happen.
+      ...(begun || supersedes ? { controlsRev: this.#o.controls.rev } : {}),
       ...(supersedes ? { supersedes } : {}),
       ...(alerts.length > 0 ? { alerts } : {}),
       ...(call.endedAt !== null && registered.operation.onSettled ? { settleDueAt: this.#o.store.now() } : {}),
@@ -314,6 +315,8 @@ export class Entrance {
     const old = await this.#o.store.find(call.operation, call.supersedes as string)
     if (!old) return never('there is no such call')
     if (old.supersededBy === call.key) return { write: null, refusal: null }
+    const { setBack } = this.#o.controls
+    if (setBack !== null) return never(`the database was set back (${setBack.why}), and whether it happened since is not on record until somebody has said what was lost`)
     if (!admitsSuccessor(old)) return never(old.supersededBy !== null ? `"${old.supersededBy}" already does` : `it is ${old.state} (effect: ${old.effect})`)
     const decision = decide(old, { type: 'superseded', byKey: call.key }, SUPERSEDED_POLICY, this.#o.store.now(), 0)
     return { write: { call: decision.call, expectRev: old.rev }, refusal: null }

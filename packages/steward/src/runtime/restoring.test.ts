@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { natural, none, providerKey, reconcile } from '../ports/definition.ts'
 import { backupOf as backupOfFile } from '../sqlite/backup.fixture.ts'
 import { backupOf as backupOfSchema } from '../postgres/backup.fixture.ts'
-import { ana, answers, gate, lost, onEachStore, scripted, type World } from './world.fixture.ts'
+import { ana, answers, gate, lost, onEachStore, scripted, status, type World } from './world.fixture.ts'
 
 /** Copies what the world has stored; what returns sets it back, under its processes. */
 async function backup(world: World): Promise<() => Promise<void>> {
@@ -229,6 +229,30 @@ onEachStore((make, kind) => {
     })
   })
 
+  it(`gives nobody the purpose of a call that may have happened since, until somebody has said what was lost (${kind})`, async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency: none('a blind API') }, status(402), answers(2))
+    const { steward } = await world.work({ operations: [charge] })
+    await world.got(steward.submit(charge, { key: 'a', input: {} }))
+    await world.reaches(charge, 'a', 'rejected')
+    await world.pass(3_000)
+    const restore = await backup(world)
+    await world.pass(3_000)
+    const evidence = { by: 'webhook evt_1', reference: 'ch_1' }
+    await world.got(steward.confirm(charge, 'a', evidence))
+    await world.pass(3_000)
+    await restore()
+    await world.pass(10_000)
+    expect(await isHeld(world)).toBe(true)
+    const successor = { key: 'b', input: {}, supersedes: 'a' }
+    await expect(world.got(steward.submit(charge, successor))).rejects.toMatchObject({ code: 'STEWARD_SUPERSEDES_REFUSED', message: expect.stringContaining('was set back') as unknown })
+    await world.got(steward.confirm(charge, 'a', evidence))
+    await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+    await expect(world.got(steward.submit(charge, successor))).rejects.toMatchObject({ code: 'STEWARD_SUPERSEDES_REFUSED' })
+    await world.pass(3_000)
+    expect(charge.sent).toHaveLength(1)
+  })
+
   describe('a person who says what was lost', () => {
     it('is believed once for each call, however often it is said', async () => {
       const world = make()
@@ -258,6 +282,13 @@ onEachStore((make, kind) => {
       const other = await world.open()
       await expect(world.got(other.steward.restored({ ...ana, lostSince: world.time.wallMs }))).rejects.toMatchObject({ code: 'STEWARD_OPERATION_UNKNOWN', details: { operations: ['charge'] } })
       expect(await isHeld(world)).toBe(false)
+      // While it is held nothing is sent: what was lost was lost before, and a later instant would make a provider's memory of it seem longer.
+      const pause = { kind: 'store', name: 'everything', mode: 'pause', untilAt: null, by: 'the store', why: 'a backup', at: world.time.wallMs } as const
+      await world.got(world.processes[0]!.watched.store.control({ set: pause }, []))
+      await world.pass(60_000)
+      await expect(world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 30_000 }))).rejects.toMatchObject({ code: 'STEWARD_OPTION_INVALID' })
+      expect(await isHeld(world)).toBe(true)
+      expect(await world.got(steward.restored({ ...ana, lostSince: pause.at }))).toMatchObject({ untouched: 0 })
     })
   })
 

@@ -37,6 +37,8 @@ export async function restore(parts: RestoringParts, options: RestoredOptions, w
   await refuseUnknown(parts)
   const dryRun = options.dryRun === true
   await controls.refresh()
+  const heldAt = controls.setBack?.at ?? now
+  if (lostSinceAt > heldAt) throw new StewardError('STEWARD_OPTION_INVALID', `lostSince is ${new Date(lostSinceAt).toISOString()}, but everything has been held since ${new Date(heldAt).toISOString()}: nothing was sent after that, and what was lost was lost before. Nothing was changed. Rather say an instant that is too early.`)
   if (controls.setBack === null && !dryRun) {
     await store.control({ set: setBackHold(who.by, who.why, now) }, [])
     await controls.refresh()

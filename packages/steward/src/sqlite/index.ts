@@ -152,7 +152,7 @@ class SqliteStore implements Store {
     const settleMs = this.#options.settleMs ?? SETTLE_MS
     const talk = conversation(link, inTx, `call ${write.call.id}`, settleMs)
     const settled = await link.settle({ flat, now: this.now(), settleMs, onlyIfHandled: write.onlyIfHandled === true })
-    const handler = await talk.over(settled)
+    const handler = talk.over(settled)
     if (settled.refusal) throw errorOf(settled.refusal)
     if (settled.row) return { result: this.#result(settled.row) as WriteResult }
     return handler === undefined ? { result: ALL_WELL } : { result: ALL_WELL, handler }

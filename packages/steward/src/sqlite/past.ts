@@ -23,9 +23,10 @@ export class Past {
   #seen = 0
   #written = 0
 
-  constructor(path: string) {
+  /** @param notice told when there is no side file: a store that was set back while nobody had it open is not noticed then. */
+  constructor(path: string, notice: (text: string) => void) {
     this.#path = path
-    this.#file = opened(`${path}-mark`)
+    this.#file = opened(`${path}-mark`, notice)
   }
 
   /** First of all in a transaction: holds everything when the database is behind what it has been. */
@@ -65,10 +66,11 @@ export class Past {
 }
 
 /** Without the file, openings still remember for themselves. */
-function opened(file: string): number | null {
+function opened(file: string, notice: (text: string) => void): number | null {
   try {
     return openSync(file, constants.O_RDWR | constants.O_CREAT, 0o666)
-  } catch {
+  } catch (error) {
+    notice(`${file} cannot be written (${error instanceof Error ? error.message : String(error)}): that the store was set back is noticed only by processes that lived through it. Give this process the right to write that file.`)
     return null
   }
 }

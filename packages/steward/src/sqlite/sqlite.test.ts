@@ -67,6 +67,16 @@ describe('opening', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  it('says when nothing can be kept beside it that tells whether it was set back, and works all the same', async () => {
+    mkdirSync(`${path}-mark`)
+    const notices: string[] = []
+    const store = sqlite(path, { clock: () => now })
+    await store.open({ namespace: 'default', notice: (text) => notices.push(text) })
+    opened.push(store)
+    await put(store, world.call())
+    expect(notices).toEqual([expect.stringMatching(/steward\.db-mark cannot be written .*EISDIR.*set back/)])
+  })
+
   it('says that the path is a directory', async () => {
     await expect(open({}, folder)).rejects.toMatchObject({ code: 'STEWARD_STORE_LOCATION' })
   })
@@ -440,6 +450,17 @@ describe('settling in the recording transaction', () => {
     await expect(late).rejects.toThrow('is over')
     expect([orders(), (await store.get(call.id))?.state]).toEqual([[], 'succeeded'])
     await put(store, world.call())
+    done()
+  })
+
+  it('waits no longer for a handler that ended the transaction and does not end itself', async () => {
+    const { store, call, end, orders, done } = await waiting({ settleMs: 40 })
+    const settled = await store.writeSettling(end, async (tx) => {
+      await tx.run("INSERT OR ROLLBACK INTO orders VALUES ('o_1', 1), ('o_1', 2)").catch(() => undefined)
+      await Promise.race<void>([])
+    })
+    expect(settled).toEqual({ result: { ok: true }, handler: expect.objectContaining({ message: expect.stringContaining('ended the transaction with a statement of its own') }) })
+    expect([orders(), (await store.get(call.id))?.state]).toEqual([[], 'succeeded'])
     done()
   })
 

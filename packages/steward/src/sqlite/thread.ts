@@ -37,7 +37,7 @@ function start(port: MessagePort, data: Given): number {
   const sideFiles = sideFilesOf(data.path)
   const parts: Parts = { shared, calls, lanes, sideFiles, workers: workerRows(db, sideFiles), questions: questions(db, data.namespace, lanes) }
   const failpoints = failpointsOf(parseFailpoints(data.failpoints), () => process.kill(process.pid, 'SIGKILL'))
-  const past = new Past(data.path)
+  const past = new Past(data.path, (text) => tell({ remark: 'notice', text }))
   const work = engine(parts, past, { path: data.path, busyMs: data.busyMs, commitDelayMs: data.commitDelayMs, failpoints })
   work.judge(data.now)
   const bell = openBell(data.path, () => db.prepare('PRAGMA data_version').get()?.['data_version'] as number, tell)
