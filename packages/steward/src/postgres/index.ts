@@ -308,9 +308,10 @@ class PostgresStore implements Store {
   }
   async orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]> {
     const { workers, lanes } = this.#open()
-    // What the lost had claimed is free again.
-    lanes.ranges.forget()
-    return await workers.orphans(limit, operations, this.now())
+    const { calls, freed } = await workers.orphans(limit, operations, this.now())
+    // What the lost had claimed waits again.
+    if (freed) lanes.ranges.forget()
+    return calls
   }
 
   async get(id: string): Promise<Call | null> {
@@ -394,7 +395,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     outbox: new Outbox(around, inserts, opening),
     lanes,
     workers: workerRows(around),
-    pulse: pulses(around, lanes.ranges, incarnation),
+    pulse: pulses(around, lanes, incarnation),
     questions: questions(around),
     keeping: keeping(around, lockMs),
     alerts: alertRows(around),

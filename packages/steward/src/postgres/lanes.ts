@@ -9,8 +9,10 @@
  *
  * What was claimed leaves a dead entry at the beginning of its range, and while any transaction of the database is held open,
  * no entry can be removed: looks from the beginning then take longer and longer. So a process remembers how far it has claimed in
- * each range and goes on from there; looks from the beginning (`Pace`) take no more than a small share of its time. They find
- * what comes about behind: calls that are given back, that are stored late by a long transaction, ranges that are new.
+ * each range and goes on from there; ranges that are new are found between those that are known. Looks from the beginning
+ * (`Pace`) take no more than a small share of its time. They find what comes about behind: calls that are given back, or that are
+ * stored late by a long transaction. Once they take long they only find where that begins, beside the claims, which then go on
+ * from there.
  */
 import type { Call } from '../core/call.ts'
 import type { ClaimQuery, Lane, LateLane } from '../ports/store.ts'
@@ -48,19 +50,28 @@ function seeking(s: string, lanes: string): string {
     range AS MATERIALIZED (SELECT operation, version, priority, ${BEGINNING}::bigint AS from_at, ''::text COLLATE "C" AS from_id FROM seek WHERE priority IS NOT NULL)`
 }
 
-/** The ranges given as $1 to $5. */
-export function given(): string {
-  return `range AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id COLLATE "C" AS from_id FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version, priority, from_at, from_id))`
+/** No priority is as low, and none as high. */
+const [BELOW, ABOVE] = [-1_000, 1_000]
+
+/** The ranges given as $1 to $5, and in each gap between those of a lane the first that is new. Each lane has a row of its own, with the priority `BELOW`. */
+export function given(s: string): string {
+  return `known AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id COLLATE "C" AS from_id, lead(priority, 1, ${ABOVE}) OVER (PARTITION BY operation, version ORDER BY priority) AS next
+      FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version, priority, from_at, from_id)),
+    range AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id FROM known WHERE priority > ${BELOW}
+      UNION ALL SELECT k.operation, k.version, n.priority, ${BEGINNING}::bigint, ''::text COLLATE "C" FROM known AS k CROSS JOIN LATERAL (
+        SELECT o.priority FROM ${s}steward_open AS o WHERE o.operation = k.operation AND o.version = k.version AND o.worker IS NULL AND o.due_at IS NOT NULL AND o.priority > k.priority AND o.priority < k.next ORDER BY o.priority LIMIT 1) AS n)`
 }
 
-const IN_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL AND (o.due_at, o.id) > (r.from_at, r.from_id)'
+const OF_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL'
+const IN_RANGE = `${OF_RANGE} AND (o.due_at, o.id) > (r.from_at, r.from_id)`
 
 /** With `found` or `given`: the earliest due time in the ranges. */
 export const nextDueAt = (s: string): string => `SELECT min(${firstDueAt(s)}) AS due_at FROM range AS r`
 const firstDueAt = (s: string): string => `(SELECT o.due_at FROM ${s}steward_open AS o WHERE ${IN_RANGE} ORDER BY o.due_at LIMIT 1)`
 
 function texts(s: string) {
-  const due = `${IN_RANGE} AND o.due_at <= $6 AND (o.grp IS NULL OR o.grp <> ALL ($8::text[]))`
+  const free = (paused: string): string => `(o.grp IS NULL OR o.grp <> ALL (${paused}::text[]))`
+  const due = `${IN_RANGE} AND o.due_at <= $6 AND ${free('$8')}`
   // The array keeps the planner, which expects a tenth of all, from reading the whole table for a join. Last come the ranges, and how
   // many calls were seen to be due.
   const claim = (ranges: string): string => `WITH ${ranges},
@@ -74,9 +85,11 @@ function texts(s: string) {
       ORDER BY priority, due_at, id`
   return {
     claimFound: statement(claim(found(s))),
-    claimGiven: statement(claim(given())),
+    claimGiven: statement(claim(given(s))),
     nextFound: statement(`WITH ${found(s)} ${nextDueAt(s)}`),
-    nextGiven: statement(`WITH ${given()} ${nextDueAt(s)}`),
+    nextGiven: statement(`WITH ${given(s)} ${nextDueAt(s)}`),
+    behind: statement(`WITH ${given(s)} SELECT r.operation, r.version, r.priority, c.due_at FROM range AS r CROSS JOIN LATERAL (
+      SELECT o.due_at FROM ${s}steward_open AS o WHERE ${OF_RANGE} AND (o.due_at, o.id) <= (r.from_at, r.from_id) AND ${free('$6')} ORDER BY o.due_at, o.id LIMIT 1) AS c`),
     late: statement(`WITH ${foundInAll(s)}, first AS (SELECT r.operation, r.version, ${firstDueAt(s)} AS due_at FROM range AS r)
       SELECT operation, version, min(due_at) AS due_at FROM first WHERE due_at < $1 GROUP BY operation, version ORDER BY operation, version`),
   }
@@ -87,11 +100,15 @@ export class Ranges {
   #ranges = new Map<string, Range>()
   #lanes = new Set<string>()
   #pausedGroups = ''
+  /** How often a place was set back: a claim that had begun before does not move it on. */
+  backs = 0
 
   /** In the order of the parameters $1 to $5; `null` where only a look from the beginning can tell. */
   within(lanes: readonly Lane[]): readonly Value[] | null {
     const asked = new Set(lanes.flatMap(namesOf))
-    return [...asked].every((lane) => this.#lanes.has(lane)) ? columnsOf([...this.#ranges.values()].filter((range) => asked.has(nameOf(range)))) : null
+    if (![...asked].every((lane) => this.#lanes.has(lane))) return null
+    const ofLanes = lanes.flatMap(({ operation, versions }) => versions.map((version) => ({ operation, version, priority: BELOW, fromAt: BEGINNING, fromId: '' })))
+    return columnsOf([...ofLanes, ...[...this.#ranges.values()].filter((range) => asked.has(nameOf(range)))])
   }
 
   /** What was passed over because its group was paused lies behind. */
@@ -118,10 +135,22 @@ export class Ranges {
   claimed(rows: readonly Row[]): void {
     for (const row of rows) {
       const [operation, version, priority] = [row['operation'] as string, Number(row['version']), Number(row['priority'])]
-      const name = `${priority} ${nameOf({ operation, version })}`
+      const name = rangeName(row)
       const range = this.#ranges.get(name) ?? { operation, version, priority, fromAt: BEGINNING, fromId: '' }
       this.#ranges.set(name, range)
       if (row['body'] !== null) reach(range, Number(row['due_at']), row['id'] as string)
+    }
+  }
+
+  /** @param rows when the first call is due that lies behind, by range. */
+  behind(rows: readonly Row[]): void {
+    for (const row of rows) {
+      const range = this.#ranges.get(rangeName(row))
+      const dueAt = Number(row['due_at'])
+      if (range === undefined || dueAt > range.fromAt) continue
+      range.fromAt = dueAt
+      range.fromId = ''
+      this.backs++
     }
   }
 
@@ -133,6 +162,7 @@ export class Ranges {
 }
 
 const nameOf = ({ operation, version }: { readonly operation: string; readonly version: number }): string => `${version} ${operation}`
+const rangeName = (row: Row): string => `${Number(row['priority'])} ${nameOf({ operation: row['operation'] as string, version: Number(row['version']) })}`
 const namesOf = ({ operation, versions }: Lane): readonly string[] => versions.map((version) => nameOf({ operation, version }))
 
 function reach(range: Range, at: number, id: string): void {
@@ -145,36 +175,46 @@ export function laneRows(around: Around) {
   const { connections, s } = around
   const sql = texts(s)
   const ranges = new Ranges()
-  const [claiming, asking] = [new Pace(around.ticks), new Pace(around.ticks)]
-  let more = false
+  const [pace, watching] = [new Pace(around.ticks), new Pace(around.ticks)]
+  let [more, paused] = [false, NONE]
+
+  /** Beside the claims, and no more often than its pace allows. One that is lost is repeated. */
+  function lookBehind(lanes: readonly Lane[]): void {
+    const known = pace.long && !pace.looking && !pace.rests(false) ? ranges.within(lanes) : null
+    if (known !== null) pace.timed(() => connections.run(sql.behind, [...known, paused])).then((rows) => ranges.behind(rows), () => undefined)
+  }
 
   return {
     ranges,
+    lookBehind,
     /** Leases due calls to the worker; nothing when its lease is lost. */
     async claim({ lease, lanes, limit, now, pausedGroups }: ClaimQuery): Promise<readonly Call[]> {
       if (lanes.length === 0 || limit <= 0) return []
-      const paused = textColumn(pausedGroups)
+      paused = textColumn(pausedGroups)
       ranges.seenWithout(paused)
+      lookBehind(lanes)
       const asked = [now, limit, paused, lease.worker, lease.epoch]
-      const known = claiming.rests(more) ? ranges.within(lanes) : null
-      const rows = known === null ? await claiming.timed(() => connections.run(sql.claimFound, [...laneColumns(lanes), ...asked])) : await connections.run(sql.claimGiven, [...known, ...asked])
+      const { backs } = ranges
+      const known = pace.long || pace.rests(more) ? ranges.within(lanes) : null
+      const rows = known === null ? await pace.timed(() => connections.run(sql.claimFound, [...laneColumns(lanes), ...asked])) : await connections.run(sql.claimGiven, [...known, ...asked])
       if (known === null) ranges.found(lanes, rows)
-      else ranges.claimed(rows)
+      else if (ranges.backs === backs) ranges.claimed(rows)
       const calls = rows.filter((row) => row['body'] !== null)
       const seen = Number(rows.find((row) => row['body'] === null)?.['seen'] ?? 0)
       more = calls.length === limit
       // What was seen and not claimed is another claim's, or the lease is lost: then it is still there.
-      if (seen < limit && calls.length === seen) ranges.exhausted(lanes, now)
+      if (seen < limit && calls.length === seen && ranges.backs === backs) ranges.exhausted(lanes, now)
       return calls.map((row) => around.call(row))
     },
+    /** Nothing while a look, which goes from the beginning, would come too soon after one that took long. */
     async lateLanes(dueBefore: number): Promise<readonly LateLane[]> {
-      const rows = await connections.run(sql.late, [dueBefore])
+      const rows = watching.rests(false) ? [] : await watching.timed(() => connections.run(sql.late, [dueBefore]))
       return rows.map((row) => ({ operation: row['operation'] as string, version: Number(row['version']), oldestDueAt: Number(row['due_at']) }))
     },
     async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {
       if (lanes.length === 0) return null
-      const known = asking.rests(false) ? ranges.within(lanes) : null
-      const [row] = known === null ? await asking.timed(() => connections.run(sql.nextFound, laneColumns(lanes))) : await connections.run(sql.nextGiven, known)
+      const known = pace.long ? ranges.within(lanes) : null
+      const [row] = await (known === null ? connections.run(sql.nextFound, laneColumns(lanes)) : connections.run(sql.nextGiven, known))
       return numberOr(row?.['due_at'])
     },
   }

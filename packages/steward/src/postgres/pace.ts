@@ -1,10 +1,10 @@
 /**
  * How often a look from the beginning may be taken, where one from a remembered place would do for the moment: as often as
- * looks are quick. One that had to walk over many dead entries is not repeated before twenty times as long has passed, or five
- * seconds: what only such a look can find waits no longer for it.
+ * looks are quick. One that had to walk over many dead entries is not repeated before twenty times as long has passed, or a
+ * minute: what only such a look can find waits no longer for it.
  */
 const SHARE = 20
-const LONGEST_REST_MS = 5_000
+const LONGEST_REST_MS = 60_000
 /** A look that takes no longer than this may be repeated at once, unless there is more to be had. Milliseconds. */
 const QUICK_MS = 10
 /** What cannot wait goes without a look that takes longer than this. Milliseconds. */
@@ -22,7 +22,12 @@ export class Pace {
 
   /** Whether a look from the beginning should wait. @param goingOn there is more to be had from the remembered place: then also a quick one. */
   rests(goingOn: boolean): boolean {
-    return (goingOn || this.#tookMs > QUICK_MS) && this.#ticks() < this.#endedMs + Math.min(LONGEST_REST_MS, SHARE * this.#tookMs)
+    return (goingOn || this.long) && this.#ticks() < this.#endedMs + Math.min(LONGEST_REST_MS, SHARE * this.#tookMs)
+  }
+
+  /** The last one had to walk over many dead entries. */
+  get long(): boolean {
+    return this.#tookMs > QUICK_MS
   }
 
   /** A look from the beginning is not over yet. */

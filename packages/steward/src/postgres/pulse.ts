@@ -12,12 +12,14 @@ import type { Around } from './around.ts'
 import { alive, controlsRev, numberOr } from './call-columns.ts'
 import { textColumn } from './columns.ts'
 import type { Incarnation } from './incarnation.ts'
-import { BEGINNING, found, given, laneColumns, LATE_MS, nextDueAt, type Ranges } from './lanes.ts'
+import { BEGINNING, found, given, laneColumns, type laneRows, LATE_MS, nextDueAt } from './lanes.ts'
 import { Pace } from './pace.ts'
-import { statement, type Value } from './pool.ts'
+import { type Statement, statement, type Value } from './pool.ts'
 
 /** How often the high-water mark of time is written with a heartbeat, at most. */
 const MARK_EVERY_MS = 1_000
+
+type Texts = { readonly look: Statement; readonly beat: Statement }
 
 function texts({ s, timing, system }: Around) {
   const known = (operation: string): string => `${operation} = ANY ($9::text[])`
@@ -37,13 +39,11 @@ function texts({ s, timing, system }: Around) {
       mark AS (UPDATE ${s}steward_meta SET value = $8::bigint::text WHERE name = '${META.time}' AND value::bigint <= $8::bigint - ${MARK_EVERY_MS} RETURNING value::bigint AS at)
       SELECT EXISTS (SELECT 1 FROM beat) AS alive, (SELECT at FROM mark) AS moved, ${questions(dead)}`
   const all = `${expired} OR ${leftBehind}`
-  return {
-    fromBeginning: { look: statement(look(found(s), all)), beat: statement(beat(found(s), all)) },
-    goingOn: { look: statement(look(given(), expired)), beat: statement(beat(given(), expired)) },
-  }
+  const both = (ranges: string, dead: string): Texts => ({ look: statement(look(ranges, dead)), beat: statement(beat(ranges, dead)) })
+  return { found: both(found(s), all), given: both(given(s), all), resting: both(given(s), expired) }
 }
 
-export function pulses(around: Around, ranges: Ranges, incarnation: Incarnation): (query: PulseQuery) => Promise<Pulse> {
+export function pulses(around: Around, lanes: ReturnType<typeof laneRows>, incarnation: Incarnation): (query: PulseQuery) => Promise<Pulse> {
   const sql = texts(around)
   const pace = new Pace(around.ticks)
   /** Whose time had come by then was found, or there was none. */
@@ -51,17 +51,26 @@ export function pulses(around: Around, ranges: Ranges, incarnation: Incarnation)
   /** What a look beside a heartbeat found, for the next one to tell. */
   let beside: Pulse | null = null
 
-  /** @param known from where to go on; `null`: from the beginning. @param by the same for questions by time. */
-  async function ask({ now, lease, leaseUntilAt, operations, lanes }: PulseQuery, known: readonly Value[] | null, by = foundBy): Promise<Pulse> {
-    const text = known === null ? sql.fromBeginning : sql.goingOn
-    const asked = [...(known ?? laneColumns(lanes)), lease?.worker ?? null, lease?.epoch ?? null, now, textColumn(operations), known === null ? BEGINNING : by]
-    const run = (): ReturnType<Around['timed']> => (leaseUntilAt === null ? around.timed(text.look, asked) : around.timed(text.beat, [...asked, leaseUntilAt]))
+  /** From the beginning. Ranges that are known are gone on with all the same, once that takes long: claims look behind them. */
+  async function lookFully(query: PulseQuery): Promise<Pulse> {
+    const known = pace.long ? lanes.ranges.within(query.lanes) : null
+    const pulse = await pace.timed(() => ask(query, known === null ? sql.found : sql.given, known ?? laneColumns(query.lanes), BEGINNING))
+    foundBy = pulse.todo.overdue || pulse.todo.settles ? BEGINNING : query.now - LATE_MS
+    return pulse
+  }
+
+  /** From where the last look from the beginning ended. Without known ranges it does not tell when the next call is due. */
+  function goOn(query: PulseQuery): Promise<Pulse> {
+    return ask(query, sql.resting, lanes.ranges.within(query.lanes) ?? laneColumns([]), foundBy === BEGINNING ? query.now : foundBy)
+  }
+
+  async function ask({ now, lease, leaseUntilAt, operations }: PulseQuery, text: Texts, ranges: readonly Value[], by: number): Promise<Pulse> {
+    const asked = [...ranges, lease?.worker ?? null, lease?.epoch ?? null, now, textColumn(operations), by]
     const been = incarnation.mark
-    const [row] = await (known === null ? pace.timed(run) : run())
+    const [row] = await (leaseUntilAt === null ? around.timed(text.look, asked) : around.timed(text.beat, [...asked, leaseUntilAt]))
     const mark = Number(row?.['found'])
     await incarnation.judgeMark(been, mark, Number(row?.['moved'] ?? mark))
     const is = (name: string): boolean => row?.[name] === true
-    if (known === null) foundBy = is('overdue') || is('settles') ? BEGINNING : now - LATE_MS
     return {
       alive: is('alive'),
       controlsRev: Number(row?.['rev']),
@@ -74,15 +83,19 @@ export function pulses(around: Around, ranges: Ranges, incarnation: Incarnation)
   async function beat(query: PulseQuery): Promise<Pulse> {
     if (!pace.looking && !pace.rests(false)) {
       // What a lost answer would have told, the next look tells.
-      ask({ ...query, leaseUntilAt: null }, null).then((pulse) => { beside = pulse }, () => undefined)
+      lookFully({ ...query, leaseUntilAt: null }).then((pulse) => { beside = pulse }, () => undefined)
     }
-    const pulse = await ask(query, ranges.within(query.lanes) ?? laneColumns([]), foundBy === BEGINNING ? query.now : foundBy)
+    const pulse = await goOn(query)
     const told = beside
     beside = null
     return told === null ? pulse : joined(pulse, told)
   }
 
-  return (query) => (query.leaseUntilAt !== null && pace.slow ? beat(query) : ask(query, pace.rests(false) ? ranges.within(query.lanes) : null))
+  return (query) => {
+    lanes.lookBehind(query.lanes)
+    if (query.leaseUntilAt !== null && pace.slow) return beat(query)
+    return pace.rests(false) && lanes.ranges.within(query.lanes) !== null ? goOn(query) : lookFully(query)
+  }
 }
 
 function joined(pulse: Pulse, { todo, nextDueAt }: Pulse): Pulse {

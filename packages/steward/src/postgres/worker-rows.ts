@@ -13,6 +13,7 @@ import type { Lease, WorkerRow } from '../ports/store.ts'
 import type { Around } from './around.ts'
 import { alive } from './call-columns.ts'
 import { textColumn } from './columns.ts'
+import { Pace } from './pace.ts'
 import { type Row, statement } from './pool.ts'
 
 const KEEP_FENCED_MS = 3_600_000
@@ -45,8 +46,9 @@ function texts({ s }: Around) {
       UPDATE ${s}steward_worker SET fenced = 1 WHERE fenced = 0 AND lease_until_at <= $1 AND worker IS DISTINCT FROM $2 RETURNING ${COLUMNS}`),
     // Claimed calls are certainly unsent, and due as they were: nothing but their lease is undone.
     orphans: statement(`WITH ${lost(s)},
-      freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running')
-      SELECT o.body, o.input FROM lost AS l JOIN ${ofLost(s)} WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2`),
+      freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running' RETURNING 1)
+      (SELECT o.body, o.input, NULL::bigint AS freed FROM lost AS l JOIN ${ofLost(s)} WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2)
+      UNION ALL SELECT NULL, NULL, count(*) FROM freed`),
     adopt: statement(`WITH RECURSIVE seek AS (
         (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL ORDER BY o.worker, o.epoch LIMIT 1)
         UNION ALL SELECT n.worker, n.epoch FROM seek AS l CROSS JOIN LATERAL (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL AND (o.worker, o.epoch) > (l.worker, l.epoch) ORDER BY o.worker, o.epoch LIMIT 1) AS n)
@@ -60,6 +62,7 @@ export function workerRows(around: Around) {
   const { connections } = around
   const sql = texts(around)
   const calls = (rows: readonly Row[]): readonly Call[] => rows.map((row) => around.call(row))
+  const watching = new Pace(around.ticks)
   let soughtMs = Number.NEGATIVE_INFINITY
 
   /** Gives a row to workers that have leases and none. */
@@ -67,6 +70,11 @@ export function workerRows(around: Around) {
     if (around.ticks() < soughtMs + STRAYS_EVERY_MS) return
     soughtMs = around.ticks()
     await connections.run(sql.adopt, [now])
+  }
+
+  async function orphansOf(operations: string | null, limit: number): Promise<{ readonly calls: readonly Call[]; readonly freed: boolean }> {
+    const rows = await connections.run(sql.orphans, [operations, limit])
+    return { calls: calls(rows.slice(0, -1)), freed: Number(rows.at(-1)?.['freed']) > 0 }
   }
 
   return {
@@ -85,10 +93,12 @@ export function workerRows(around: Around) {
     async fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]> {
       return (await connections.run(sql.fence, [now, except, now - KEEP_FENCED_MS])).map(workerOf)
     },
-    async orphans(limit: number, operations: readonly string[] | undefined, now: number): Promise<readonly Call[]> {
-      // Whoever asks for those of all operations watches over everybody's work, every ten seconds.
-      if (operations === undefined) await seekStrays(now)
-      return calls(await connections.run(sql.orphans, [operations === undefined ? null : textColumn(operations), limit]))
+    /** Who asks for those of all operations watches over everybody's work, every ten seconds: nothing where that would come too soon after a look that took long. */
+    async orphans(limit: number, operations: readonly string[] | undefined, now: number): Promise<{ readonly calls: readonly Call[]; readonly freed: boolean }> {
+      if (operations !== undefined) return await orphansOf(textColumn(operations), limit)
+      if (watching.rests(false)) return { calls: [], freed: false }
+      await seekStrays(now)
+      return await watching.timed(() => orphansOf(null, limit))
     },
     async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {
       return calls(await connections.run(sql.leasedTo, [lease.worker, lease.epoch, limit]))
