@@ -53,13 +53,15 @@ function seeking(s: string, lanes: string): string {
 /** No priority is as low, and none as high. */
 const [BELOW, ABOVE] = [-1_000, 1_000]
 
-/** The ranges given as $1 to $5, and in each gap between those of a lane the first that is new. Each lane has a row of its own, with the priority `BELOW`. */
+/** The ranges given as $1 to $5, and between those of a lane all that are new. Each lane has a row of its own, with the priority `BELOW`. */
 export function given(s: string): string {
-  return `known AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id COLLATE "C" AS from_id, lead(priority, 1, ${ABOVE}) OVER (PARTITION BY operation, version ORDER BY priority) AS next
+  const next = `(SELECT o.priority FROM ${s}steward_open AS o WHERE o.operation = k.operation AND o.version = k.version AND o.worker IS NULL AND o.due_at IS NOT NULL AND o.priority > k.priority AND o.priority < k.next ORDER BY o.priority LIMIT 1)`
+  return `RECURSIVE known AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id COLLATE "C" AS from_id, lead(priority, 1, ${ABOVE}) OVER (PARTITION BY operation, version ORDER BY priority) AS next
       FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version, priority, from_at, from_id)),
+    gap AS (SELECT k.operation, k.version, k.next, ${next} AS priority FROM known AS k
+      UNION ALL SELECT k.operation, k.version, k.next, ${next} FROM gap AS k WHERE k.priority IS NOT NULL),
     range AS MATERIALIZED (SELECT operation, version, priority, from_at, from_id FROM known WHERE priority > ${BELOW}
-      UNION ALL SELECT k.operation, k.version, n.priority, ${BEGINNING}::bigint, ''::text COLLATE "C" FROM known AS k CROSS JOIN LATERAL (
-        SELECT o.priority FROM ${s}steward_open AS o WHERE o.operation = k.operation AND o.version = k.version AND o.worker IS NULL AND o.due_at IS NOT NULL AND o.priority > k.priority AND o.priority < k.next ORDER BY o.priority LIMIT 1) AS n)`
+      UNION ALL SELECT operation, version, priority, ${BEGINNING}::bigint, ''::text COLLATE "C" FROM gap WHERE priority IS NOT NULL)`
 }
 
 const OF_RANGE = 'o.operation = r.operation AND o.version = r.version AND o.priority = r.priority AND o.worker IS NULL AND o.due_at IS NOT NULL'

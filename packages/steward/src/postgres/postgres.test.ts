@@ -787,6 +787,17 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(claimed.map(({ id }) => id)).toEqual([urgent.id, ...claimed.slice(1, 7).map(({ id }) => id), idle.id])
     })
 
+    it('tells of what is due in any priority that is new, also behind one that is not due yet', async () => {
+      const schema = place()
+      const [store, other] = [await open({ schema, ticks: ticking(40) }), await open({ schema })]
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, call())
+      await claimOf(store, lease, { now: START + 5_000 })
+      await pulse(store, lease)
+      await put(other, call({ priority: 1, dueAt: START + 3_600_000 }), call({ priority: 2, dueAt: START - 9 }))
+      expect((await pulse(store, lease)).nextDueAt).toBe(START - 9)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0
