@@ -186,9 +186,15 @@ export function laneRows(around: Around) {
     if (known !== null) pace.timed(() => connections.run(sql.behind, [...known, paused])).then((rows) => ranges.behind(rows), () => undefined)
   }
 
+  /** From where to go on; `null` while looks from the beginning are quick: nothing looks behind then. */
+  function goingOn(lanes: readonly Lane[]): readonly Value[] | null {
+    return pace.long ? ranges.within(lanes) : null
+  }
+
   return {
     ranges,
     lookBehind,
+    goingOn,
     /** Leases due calls to the worker; nothing when its lease is lost. */
     async claim({ lease, lanes, limit, now, pausedGroups }: ClaimQuery): Promise<readonly Call[]> {
       if (lanes.length === 0 || limit <= 0) return []
@@ -215,7 +221,7 @@ export function laneRows(around: Around) {
     },
     async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {
       if (lanes.length === 0) return null
-      const known = pace.long ? ranges.within(lanes) : null
+      const known = goingOn(lanes)
       const [row] = await (known === null ? connections.run(sql.nextFound, laneColumns(lanes)) : connections.run(sql.nextGiven, known))
       return numberOr(row?.['due_at'])
     },

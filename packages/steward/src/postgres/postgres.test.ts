@@ -798,6 +798,30 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect((await pulse(store, lease)).nextDueAt).toBe(START - 9)
     })
 
+    /** A store whose questions take that long, by their text. */
+    const taking = (schema: string, tookMs: (text: string) => number, options: Partial<PostgresOptions> = {}): Promise<Store> => {
+      let ticks = 0
+      const slow = meddling(async (text, run) => {
+        ticks += tookMs(text)
+        return await run()
+      })
+      return open({ schema, pool: slow, ticks: () => ticks, ...options })
+    }
+    const fromBeginning = (text: string): boolean => text.includes('seek AS') && text.includes('SKIP LOCKED')
+
+    it('tells of what is due behind what it has claimed while pulses take long and claims do not', async () => {
+      const schema = place()
+      const [store, other] = [await taking(schema, (text) => (text.includes('AS overdue') ? 40 : 0)), await open({ schema })]
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, call())
+      await claimOf(store, lease, { now: START + 10_000 })
+      for (let times = 0; times < 3; times++) await pulse(store, lease, START + 10_000)
+      await put(other, call({ dueAt: START + 1 }))
+      const told: (number | null)[] = []
+      for (let times = 0; times < 30; times++) told.push((await pulse(store, lease, START + 10_000)).nextDueAt)
+      expect(told).toContain(START + 1)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0

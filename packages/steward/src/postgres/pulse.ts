@@ -51,9 +51,9 @@ export function pulses(around: Around, lanes: ReturnType<typeof laneRows>, incar
   /** What a look beside a heartbeat found, for the next one to tell. */
   let beside: Pulse | null = null
 
-  /** From the beginning. Ranges that are known are gone on with all the same, once that takes long: claims look behind them. */
+  /** From the beginning. Ranges that are known are gone on with all the same, once that takes long here and for claims: those look behind them then. */
   async function lookFully(query: PulseQuery): Promise<Pulse> {
-    const known = pace.long ? lanes.ranges.within(query.lanes) : null
+    const known = pace.long ? lanes.goingOn(query.lanes) : null
     const pulse = await pace.timed(() => ask(query, known === null ? sql.found : sql.given, known ?? laneColumns(query.lanes), BEGINNING))
     foundBy = pulse.todo.overdue || pulse.todo.settles ? BEGINNING : query.now - LATE_MS
     return pulse
