@@ -182,7 +182,8 @@ export function laneRows(around: Around) {
 
   /** Beside the claims, and no more often than its pace allows. One that is lost is repeated. */
   function lookBehind(lanes: readonly Lane[]): void {
-    const known = pace.long && !pace.looking && !pace.rests(false) ? ranges.within(lanes) : null
+    // A look in no lane would be quick, and say nothing of the others.
+    const known = lanes.length > 0 && pace.long && !pace.looking && !pace.rests(false) ? ranges.within(lanes) : null
     if (known !== null) pace.timed(() => connections.run(sql.behind, [...known, paused])).then((rows) => ranges.behind(rows), () => undefined)
   }
 

@@ -822,6 +822,22 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(told).toContain(START + 1)
     })
 
+    it('does not take a pulse that asks for no lane for a sign that looks from the beginning are quick again', async () => {
+      const schema = place()
+      let looks = 0
+      const store = await taking(schema, (text) => {
+        if (!fromBeginning(text)) return text.includes('AS overdue') ? 60_000 : 0
+        looks++
+        return 40
+      }, { connections: 1 })
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, ...Array.from({ length: 8 }, () => call()))
+      await claimOf(store, lease, { limit: 2 })
+      for (let times = 0; times < 2; times++) await store.pulse({ now: START, lease, leaseUntilAt: null, operations: [OPERATION], lanes: [] })
+      expect(await claimOf(store, lease, { limit: 2 })).toHaveLength(2)
+      expect(looks).toBe(1)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0
