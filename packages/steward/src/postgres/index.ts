@@ -281,8 +281,13 @@ class PostgresStore implements Store {
   }
   async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
     const { workers, lanes, hints } = this.#open()
-    await workers.giveBack(lease, ids)
-    lanes.ranges.forget()
+    try {
+      lanes.ranges.behind(await workers.giveBack(lease, ids))
+    } catch (error) {
+      // They may be given back all the same, and asked again it would not say where.
+      lanes.ranges.forget()
+      throw error
+    }
     if (ids.length > 0) hints.committed()
   }
   async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {
@@ -310,7 +315,7 @@ class PostgresStore implements Store {
     const { workers, lanes } = this.#open()
     const { calls, freed } = await workers.orphans(limit, operations, this.now())
     // What the lost had claimed waits again.
-    if (freed) lanes.ranges.forget()
+    lanes.ranges.behind(freed)
     return calls
   }
 

@@ -119,8 +119,9 @@ export class Ranges {
     this.#pausedGroups = pausedGroups
   }
 
-  /** Calls have come about behind. */
+  /** Calls have come about behind, nobody knows where. */
   forget(): void {
+    this.backs++
     this.#ranges.clear()
     this.#lanes.clear()
   }
@@ -144,15 +145,15 @@ export class Ranges {
     }
   }
 
-  /** @param rows when the first call is due that lies behind, by range. */
+  /** @param rows when calls are due that lie behind, and in which range: what a look found, or was given back. */
   behind(rows: readonly Row[]): void {
+    if (rows.length > 0) this.backs++
     for (const row of rows) {
       const range = this.#ranges.get(rangeName(row))
       const dueAt = Number(row['due_at'])
       if (range === undefined || dueAt > range.fromAt) continue
       range.fromAt = dueAt
       range.fromId = ''
-      this.backs++
     }
   }
 
@@ -206,13 +207,14 @@ export function laneRows(around: Around) {
       const { backs } = ranges
       const known = pace.long || pace.rests(more) ? ranges.within(lanes) : null
       const rows = known === null ? await pace.timed(() => connections.run(sql.claimFound, [...laneColumns(lanes), ...asked])) : await connections.run(sql.claimGiven, [...known, ...asked])
-      if (known === null) ranges.found(lanes, rows)
-      else if (ranges.backs === backs) ranges.claimed(rows)
+      const isAhead = ranges.backs === backs
+      if (isAhead && known === null) ranges.found(lanes, rows)
+      else if (isAhead) ranges.claimed(rows)
       const calls = rows.filter((row) => row['body'] !== null)
       const seen = Number(rows.find((row) => row['body'] === null)?.['seen'] ?? 0)
       more = calls.length === limit
       // What was seen and not claimed is another claim's, or the lease is lost: then it is still there.
-      if (seen < limit && calls.length === seen && ranges.backs === backs) ranges.exhausted(lanes, now)
+      if (seen < limit && calls.length === seen && isAhead) ranges.exhausted(lanes, now)
       return calls.map((row) => around.call(row))
     },
     /** Nothing while a look, which goes from the beginning, would come too soon after one that took long. */

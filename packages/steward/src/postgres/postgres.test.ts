@@ -838,6 +838,51 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(looks).toBe(1)
     })
 
+    it.each([['from the beginning', 0], ['from where it was', 40]])('claims what it gives back with the next claim, also where one was under way meanwhile, that looked %s', async (_from, tookMs) => {
+      const schema = place()
+      let [ticks, took] = [0, tookMs]
+      let door = Promise.resolve()
+      const slow = meddling(async (text, run) => {
+        if (!text.includes('SKIP LOCKED')) return await run()
+        ticks += took
+        const result = await run()
+        await door
+        return result
+      })
+      const store = await open({ schema, pool: slow, ticks: () => ticks })
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      const back = call({ dueAt: START - 9 })
+      await put(store, back)
+      await claimOf(store, lease)
+      await put(store, ...Array.from({ length: 4 }, () => call()))
+      const { promise, resolve } = Promise.withResolvers<void>()
+      ;[door, took] = [promise, 40]
+      const claimed = claimOf(store, lease, { limit: 2 })
+      await expect.poll(async () => (await store.leasedTo(lease, 10)).length).toBe(3)
+      await store.giveBack(lease, [back.id])
+      resolve()
+      expect((await claimed).map(({ id }) => id)).not.toContain(back.id)
+      expect((await claimOf(store, lease)).map(({ id }) => id)).toContain(back.id)
+    })
+
+    it('claims what was given back, and what the lost had claimed, without a look from the beginning', async () => {
+      const schema = place()
+      let looks = 0
+      const [store, other] = [await taking(schema, (text) => (fromBeginning(text) ? (looks++, 40) : 0)), await open({ schema })]
+      const [lease, theirs] = [await enlist(store, 'w1', 1, START + 1e9), await enlist(other, 'w2')]
+      const lost = call({ dueAt: START - 9 })
+      await put(store, lost)
+      await claimOf(other, theirs)
+      await put(store, ...Array.from({ length: 8 }, () => call()))
+      const [back] = await claimOf(store, lease, { limit: 2 })
+      await store.giveBack(lease, [back?.id as string])
+      expect((await claimOf(store, lease, { limit: 2 })).map(({ id }) => id)).toContain(back?.id)
+      await store.fenceDead(START + 60_000, null)
+      await store.orphans(10, [OPERATION])
+      expect((await claimOf(store, lease, { limit: 2 })).map(({ id }) => id)).toContain(lost.id)
+      expect(looks).toBe(1)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0

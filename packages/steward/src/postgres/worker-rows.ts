@@ -41,14 +41,14 @@ function texts({ s }: Around) {
       ON CONFLICT (worker) DO UPDATE SET beat_at = excluded.beat_at, lease_until_at = excluded.lease_until_at, lanes = excluded.lanes WHERE w.fenced = 0 AND w.epoch = excluded.epoch`),
     leave: statement(`WITH back AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE ${mine} AND o.state <> 'running'), ${purged}
       UPDATE ${s}steward_worker SET fenced = ${LEFT} WHERE worker = $1 AND epoch = $2`),
-    giveBack: statement(`UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE o.id = ANY ($3::text[]) AND ${mine} AND o.state <> 'running' AND ${alive(s, '$1', '$2')}`),
+    giveBack: statement(`UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL WHERE o.id = ANY ($3::text[]) AND ${mine} AND o.state <> 'running' AND ${alive(s, '$1', '$2')} RETURNING o.operation, o.version, o.priority, o.due_at`),
     fence: statement(`WITH ${purged}
       UPDATE ${s}steward_worker SET fenced = 1 WHERE fenced = 0 AND lease_until_at <= $1 AND worker IS DISTINCT FROM $2 RETURNING ${COLUMNS}`),
     // Claimed calls are certainly unsent, and due as they were: nothing but their lease is undone.
     orphans: statement(`WITH ${lost(s)},
-      freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running' RETURNING 1)
-      (SELECT o.body, o.input, NULL::bigint AS freed FROM lost AS l JOIN ${ofLost(s)} WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2)
-      UNION ALL SELECT NULL, NULL, count(*) FROM freed`),
+      freed AS (UPDATE ${s}steward_open AS o SET worker = NULL, epoch = NULL FROM lost AS l WHERE o.worker = l.worker AND o.epoch = l.epoch AND o.state <> 'running' RETURNING o.operation, o.version, o.priority, o.due_at)
+      (SELECT o.body, o.input, NULL AS operation, NULL::int AS version, NULL::int AS priority, NULL::bigint AS due_at FROM lost AS l JOIN ${ofLost(s)} WHERE o.state = 'running' AND ${known('o.operation', '$1')} ORDER BY o.id LIMIT $2)
+      UNION ALL SELECT NULL, NULL, operation, version, priority, min(due_at) FROM freed GROUP BY operation, version, priority`),
     adopt: statement(`WITH RECURSIVE seek AS (
         (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL ORDER BY o.worker, o.epoch LIMIT 1)
         UNION ALL SELECT n.worker, n.epoch FROM seek AS l CROSS JOIN LATERAL (SELECT o.worker, o.epoch FROM ${s}steward_open AS o WHERE o.worker IS NOT NULL AND (o.worker, o.epoch) > (l.worker, l.epoch) ORDER BY o.worker, o.epoch LIMIT 1) AS n)
@@ -57,6 +57,9 @@ function texts({ s }: Around) {
     leasedTo: statement(`SELECT o.body, o.input FROM ${s}steward_open AS o WHERE ${mine} ORDER BY o.id LIMIT $3`),
   }
 }
+
+/** `freed`: where what they had claimed waits again, from which due time on. */
+type Orphans = { readonly calls: readonly Call[]; readonly freed: readonly Row[] }
 
 export function workerRows(around: Around) {
   const { connections } = around
@@ -72,9 +75,9 @@ export function workerRows(around: Around) {
     await connections.run(sql.adopt, [now])
   }
 
-  async function orphansOf(operations: string | null, limit: number): Promise<{ readonly calls: readonly Call[]; readonly freed: boolean }> {
+  async function orphansOf(operations: string | null, limit: number): Promise<Orphans> {
     const rows = await connections.run(sql.orphans, [operations, limit])
-    return { calls: calls(rows.slice(0, -1)), freed: Number(rows.at(-1)?.['freed']) > 0 }
+    return { calls: calls(rows.filter((row) => row['body'] !== null)), freed: rows.filter((row) => row['body'] === null) }
   }
 
   return {
@@ -87,16 +90,17 @@ export function workerRows(around: Around) {
     async leave(lease: Lease, now: number): Promise<void> {
       await connections.run(sql.leave, [lease.worker, lease.epoch, now - KEEP_FENCED_MS])
     },
-    async giveBack(lease: Lease, ids: readonly string[]): Promise<void> {
-      if (ids.length > 0) await connections.run(sql.giveBack, [lease.worker, lease.epoch, textColumn(ids)])
+    /** @returns where they wait again. */
+    async giveBack(lease: Lease, ids: readonly string[]): Promise<readonly Row[]> {
+      return ids.length === 0 ? [] : await connections.run(sql.giveBack, [lease.worker, lease.epoch, textColumn(ids)])
     },
     async fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]> {
       return (await connections.run(sql.fence, [now, except, now - KEEP_FENCED_MS])).map(workerOf)
     },
     /** Who asks for those of all operations watches over everybody's work, every ten seconds: nothing where that would come too soon after a look that took long. */
-    async orphans(limit: number, operations: readonly string[] | undefined, now: number): Promise<{ readonly calls: readonly Call[]; readonly freed: boolean }> {
+    async orphans(limit: number, operations: readonly string[] | undefined, now: number): Promise<Orphans> {
       if (operations !== undefined) return await orphansOf(textColumn(operations), limit)
-      if (watching.rests(false)) return { calls: [], freed: false }
+      if (watching.rests(false)) return { calls: [], freed: [] }
       await seekStrays(now)
       return await watching.timed(() => orphansOf(null, limit))
     },
