@@ -50,6 +50,8 @@ function seeking(s: string, lanes: string): string {
     range AS MATERIALIZED (SELECT operation, version, priority, ${BEGINNING}::bigint AS from_at, ''::text COLLATE "C" AS from_id FROM seek WHERE priority IS NOT NULL)`
 }
 
+/** What most calls have: known of each lane from the start. */
+const USUAL = 0
 /** No priority is as low, and none as high. */
 const [BELOW, ABOVE] = [-1_000, 1_000]
 
@@ -122,16 +124,19 @@ export class Ranges {
   /** Calls have come about behind, nobody knows where. */
   forget(): void {
     this.backs++
-    this.#ranges.clear()
     this.#lanes.clear()
   }
 
   /** @param rows of a claim that looked from the beginning of these lanes. */
   found(lanes: readonly Lane[], rows: readonly Row[]): void {
     // From where this look ended: if there is more behind what was claimed before, the next ones go through all of it.
-    this.#ranges.clear()
+    const before = this.#ranges
+    this.#ranges = new Map()
     this.#lanes = new Set(lanes.flatMap(namesOf))
     this.claimed(rows)
+    // Where nothing waits there may be dead entries all the same: a gap between the known ones would be looked through again and again.
+    for (const [name, range] of before) if (this.#lanes.has(nameOf(range)) && !this.#ranges.has(name)) this.#ranges.set(name, range)
+    this.claimed(lanes.flatMap(({ operation, versions }) => versions.map((version) => ({ operation, version, priority: USUAL, body: null }))))
   }
 
   /** @param rows of a claim that went on. */

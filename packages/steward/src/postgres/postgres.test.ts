@@ -883,6 +883,29 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(looks).toBe(1)
     })
 
+    it('walks no further over what was claimed of a priority in which nothing waited when it last looked from the beginning', async () => {
+      const [schema, one] = [place(), server.pool(1)]
+      const [store, other] = [await open({ schema, pool: one, ticks: ticking(40) }), await open({ schema })]
+      const [lease, theirs] = [await enlist(store, 'w1', 1, START + 1e9), await enlist(other, 'w2', 1, START + 1e9)]
+      await put(other, call({ priority: 5 }))
+      await claimOf(store, lease)
+      const holder = await pool.connect()
+      await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+      await holder.query(`SELECT count(*) FROM ${schema}.steward_open`)
+      for (const priority of [0, 5]) await put(other, ...Array.from({ length: 1_000 }, () => call({ priority })))
+      expect(await claimOf(other, theirs, { limit: 2_000 })).toHaveLength(2_000)
+      const pages: number[] = []
+      for (let times = 0; times < 4; times++) {
+        const before = await counted(one, schema)
+        // Another group is paused: the first two look from the beginning.
+        expect(await claimOf(store, lease, { now: START + 10_000, pausedGroups: times === 0 ? [] : ['a'] })).toEqual([])
+        pages.push((await counted(one, schema)).pages - before.pages)
+      }
+      await holder.query('ROLLBACK')
+      holder.release()
+      expect(pages[3]).toBeLessThan((pages[1] as number) / 10)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0
