@@ -906,6 +906,16 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(pages[3]).toBeLessThan((pages[1] as number) / 10)
     })
 
+    it('tells of what has to end since the last look from the beginning, also where that found some', async () => {
+      const schema = place()
+      const store = await taking(schema, (text) => (text.includes('AS overdue') ? 400 : 0))
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, call({ giveUpAt: START - 1 }))
+      expect((await pulse(store, lease)).todo.overdue).toBe(true)
+      await put(store, call({ giveUpAt: START + 5_000 }))
+      expect((await store.pulse({ now: START + 6_000, lease, leaseUntilAt: START + 1e9, operations: [OPERATION], lanes: [] })).todo.overdue).toBe(true)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0

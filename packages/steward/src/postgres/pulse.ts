@@ -46,7 +46,7 @@ function texts({ s, timing, system }: Around) {
 export function pulses(around: Around, lanes: ReturnType<typeof laneRows>, incarnation: Incarnation): (query: PulseQuery) => Promise<Pulse> {
   const sql = texts(around)
   const pace = new Pace(around.ticks)
-  /** Whose time had come by then was found, or there was none. */
+  /** Whose time had come by then was told of, or there was none. */
   let foundBy = BEGINNING
   /** What a look beside a heartbeat found, for the next one to tell. */
   let beside: Pulse | null = null
@@ -55,7 +55,7 @@ export function pulses(around: Around, lanes: ReturnType<typeof laneRows>, incar
   async function lookFully(query: PulseQuery): Promise<Pulse> {
     const known = pace.long ? lanes.goingOn(query.lanes) : null
     const pulse = await pace.timed(() => ask(query, known === null ? sql.found : sql.given, known ?? laneColumns(query.lanes), BEGINNING))
-    foundBy = pulse.todo.overdue || pulse.todo.settles ? BEGINNING : query.now - LATE_MS
+    foundBy = query.now - LATE_MS
     return pulse
   }
 
