@@ -12,7 +12,14 @@ const succeeded = { id: 'c_1', state: 'succeeded' } as Call
 function slowStore() {
   const asked: { readonly resolve: (call: Call | null) => void; readonly reject: (error: Error) => void }[] = []
   const get = (): Promise<Call | null> => new Promise((resolve, reject) => void asked.push({ resolve, reject }))
-  return { asked, outcomes: new Outcomes({ get } as unknown as Store, new VirtualSystem(new VirtualTime())) }
+  const getMany = async (): Promise<readonly (Call | null)[]> => [await get()]
+  const time = new VirtualTime()
+  const system = new VirtualSystem(time)
+  const pass = (ms: number): void => {
+    time.advance(ms)
+    system.runDue()
+  }
+  return { asked, pass, outcomes: new Outcomes({ get, getMany } as unknown as Store, system) }
 }
 
 it('hears what this process records while the store still answers with what was before', async () => {
@@ -20,6 +27,21 @@ it('hears what this process records while the store still answers with what was 
   const heard = outcomes.wait('c_1', null, null)
   outcomes.changed(succeeded)
   asked[0]?.resolve(running)
+  expect(await heard).toBe(succeeded)
+})
+
+it('asks again soon when a hint comes while the store still answers with what was before', async () => {
+  const { asked, pass, outcomes } = slowStore()
+  const heard = outcomes.wait('c_1', running, null)
+  outcomes.hint()
+  pass(5)
+  outcomes.hint()
+  pass(5)
+  asked[0]?.resolve(running)
+  await new Promise((resolve) => void setImmediate(resolve))
+  pass(5)
+  expect(asked).toHaveLength(2)
+  asked[1]?.resolve(succeeded)
   expect(await heard).toBe(succeeded)
 })
 

@@ -48,6 +48,8 @@ export class Outcomes {
   #stopTimer: (() => void) | null = null
   #asking = false
   #hinted = false
+  /** A hint came while the store was asked: it may have answered with what was before. */
+  #missed = false
   #stopped: ((callId: string) => Error) | null = null
 
   constructor(store: Store, system: System) {
@@ -111,7 +113,8 @@ export class Outcomes {
     this.#hinted = true
     this.#system.after(CALM_MS, () => {
       this.#hinted = false
-      void this.#ask()
+      if (this.#asking) this.#missed = true
+      else void this.#ask()
     }, true)
   }
 
@@ -135,6 +138,8 @@ export class Outcomes {
       // The store does not answer now; the next sweep asks again, and the waiter's own limit still holds.
     } finally {
       this.#asking = false
+      if (this.#missed) this.hint()
+      this.#missed = false
     }
   }
 
