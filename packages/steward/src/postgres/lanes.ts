@@ -29,6 +29,8 @@ type Range = { readonly operation: string; readonly version: number; readonly pr
 export const BEGINNING = Number.MIN_SAFE_INTEGER
 /** A range in which nothing was left is gone on with from this much before then: inserts take a while to be committed. */
 export const LATE_MS = 1_000
+/** So does one that was claimed up to now: of what is submitted at the same moment by many, some is committed after what is due later. Every claim walks over what was claimed of that. */
+const SOON_MS = 100
 
 /** Priorities that wait in each of the lanes given as $1 and $2, from their beginning ($3 to $5 are not used). */
 export const found = (s: string): string => `RECURSIVE ${seeking(s, 'unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[]) AS l(operation, version)')}`
@@ -127,26 +129,30 @@ export class Ranges {
     this.#lanes.clear()
   }
 
-  /** @param rows of a claim that looked from the beginning of these lanes. */
-  found(lanes: readonly Lane[], rows: readonly Row[]): void {
+  /** @param rows of a claim of what was due by `now` that looked from the beginning of these lanes. */
+  found(lanes: readonly Lane[], rows: readonly Row[], now: number): void {
     // From where this look ended: if there is more behind what was claimed before, the next ones go through all of it.
     const before = this.#ranges
     this.#ranges = new Map()
     this.#lanes = new Set(lanes.flatMap(namesOf))
-    this.claimed(rows)
+    this.claimed(rows, now)
     // Where nothing waits there may be dead entries all the same: a gap between the known ones would be looked through again and again.
     for (const [name, range] of before) if (this.#lanes.has(nameOf(range)) && !this.#ranges.has(name)) this.#ranges.set(name, range)
-    this.claimed(lanes.flatMap(({ operation, versions }) => versions.map((version) => ({ operation, version, priority: USUAL, body: null }))))
+    this.claimed(lanes.flatMap(({ operation, versions }) => versions.map((version) => ({ operation, version, priority: USUAL, body: null }))), now)
   }
 
   /** @param rows of a claim that went on. */
-  claimed(rows: readonly Row[]): void {
+  claimed(rows: readonly Row[], now: number): void {
+    const soon = now - SOON_MS
     for (const row of rows) {
       const [operation, version, priority] = [row['operation'] as string, Number(row['version']), Number(row['priority'])]
       const name = rangeName(row)
       const range = this.#ranges.get(name) ?? { operation, version, priority, fromAt: BEGINNING, fromId: '' }
       this.#ranges.set(name, range)
-      if (row['body'] !== null) reach(range, Number(row['due_at']), row['id'] as string)
+      if (row['body'] === null) continue
+      const dueAt = Number(row['due_at'])
+      if (dueAt < soon) reach(range, dueAt, row['id'] as string)
+      else reach(range, soon, '')
     }
   }
 
@@ -213,8 +219,8 @@ export function laneRows(around: Around) {
       const known = pace.long || pace.rests(more) ? ranges.within(lanes) : null
       const rows = known === null ? await pace.timed(() => connections.run(sql.claimFound, [...laneColumns(lanes), ...asked])) : await connections.run(sql.claimGiven, [...known, ...asked])
       const isAhead = ranges.backs === backs
-      if (isAhead && known === null) ranges.found(lanes, rows)
-      else if (isAhead) ranges.claimed(rows)
+      if (isAhead && known === null) ranges.found(lanes, rows, now)
+      else if (isAhead) ranges.claimed(rows, now)
       const calls = rows.filter((row) => row['body'] !== null)
       const seen = Number(rows.find((row) => row['body'] === null)?.['seen'] ?? 0)
       more = calls.length === limit

@@ -716,7 +716,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       const pages: number[] = []
       for (let times = 0; times < 16; times++) {
         const before = await counted(one, schema)
-        expect(await claimOf(store, lease, { limit: 200 })).toHaveLength(200)
+        expect(await claimOf(store, lease, { limit: 200, now: START + 1_000 })).toHaveLength(200)
         pages.push((await counted(one, schema)).pages - before.pages)
       }
       await holder.query('ROLLBACK')
@@ -914,6 +914,19 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect((await pulse(store, lease)).todo.overdue).toBe(true)
       await put(store, call({ giveUpAt: START + 5_000 }))
       expect((await store.pulse({ now: START + 6_000, lease, leaseUntilAt: START + 1e9, operations: [OPERATION], lanes: [] })).todo.overdue).toBe(true)
+    })
+
+    it('claims at once what is stored a moment after a call that is due later was claimed, however long looks from the beginning take', async () => {
+      const schema = place()
+      const [store, other] = [await open({ schema, ticks: ticking(40) }), await open({ schema })]
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(other, call())
+      await claimOf(store, lease)
+      await put(other, call({ dueAt: START + 7 }))
+      expect(await claimOf(store, lease, { now: START + 8 })).toHaveLength(1)
+      const slower = call({ dueAt: START + 5 })
+      await put(other, slower)
+      expect((await claimOf(store, lease, { now: START + 10 })).map(({ id }) => id)).toEqual([slower.id])
     })
 
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
