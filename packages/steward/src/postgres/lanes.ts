@@ -134,11 +134,11 @@ export class Ranges {
     // From where this look ended: if there is more behind what was claimed before, the next ones go through all of it.
     const before = this.#ranges
     this.#ranges = new Map()
-    this.#lanes = new Set(lanes.flatMap(namesOf))
     this.claimed(rows, now)
-    // Where nothing waits there may be dead entries all the same: a gap between the known ones would be looked through again and again.
-    for (const [name, range] of before) if (this.#lanes.has(nameOf(range)) && !this.#ranges.has(name)) this.#ranges.set(name, range)
+    // Other lanes are where they were. And where nothing waits there may be dead entries all the same: a gap between the known ones would be looked through again and again.
+    for (const [name, range] of before) if (!this.#ranges.has(name)) this.#ranges.set(name, range)
     this.claimed(lanes.flatMap(({ operation, versions }) => versions.map((version) => ({ operation, version, priority: USUAL, body: null }))), now)
+    for (const lane of lanes.flatMap(namesOf)) this.#lanes.add(lane)
   }
 
   /** @param rows of a claim that went on. */

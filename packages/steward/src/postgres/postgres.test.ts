@@ -929,6 +929,18 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect((await claimOf(store, lease, { now: START + 10 })).map(({ id }) => id)).toEqual([slower.id])
     })
 
+    it('looks from the beginning of a lane once, whichever others it is asked for together with', async () => {
+      let looks = 0
+      const store = await taking(place(), (text) => (fromBeginning(text) ? (looks++, 40) : 0))
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      const lanes = ['a', 'b', 'c'].map((operation) => ({ operation, versions: [1] }))
+      for (let times = 0; times < 3; times++) {
+        await claimOf(store, lease, { lanes: lanes.slice(0, 2) })
+        await claimOf(store, lease, { lanes: lanes.slice(1) })
+      }
+      expect(looks).toBe(2)
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0
