@@ -17,6 +17,8 @@ export type AroundOptions = {
   readonly ticks: () => number
   /** What the database told of itself at the opening. */
   readonly told: Told
+  /** Something that people should know of, and that no caller can be told. */
+  readonly notice: (text: string) => void
 }
 
 const ROW = 't.id, t.rev, t.operation, t.grp, t.state, t.body, t.input'
@@ -32,6 +34,7 @@ export class Around {
   readonly system: string
   /** Milliseconds that only ever grow. */
   readonly ticks: () => number
+  readonly notice: (text: string) => void
   readonly #o: AroundOptions
   readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude' | 'timing', Statement>>
 
@@ -45,6 +48,7 @@ export class Around {
     this.timing = `${s}steward_now() AS now, ${lineOf(options.told)} AS line`
     this.system = systemOf(options.told)
     this.ticks = options.ticks
+    this.notice = options.notice
     this.#sql = {
       open: statement(`SELECT ${ROW}, t.version, t.place, t.worker, t.epoch, false AS ended FROM ${s}steward_open AS t WHERE t.id = $1 FOR UPDATE`),
       ended: statement(`SELECT ${ROW}, true AS ended FROM ${s}steward_ended AS t WHERE t.id = $1 FOR UPDATE`),

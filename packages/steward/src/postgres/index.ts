@@ -159,7 +159,7 @@ class PostgresStore implements Store {
       const told = await tellIncarnation(connections)
       if (told.system === null || told.timeline === null) opening.notice(`${this.name} does not tell which database it is (this role needs pg_control_system() and pg_current_wal_lsn()): that it was set back is noticed only by processes that lived through it. Grant it those; else say so yourself after a failover or a restored backup: steward restored --lost-since TIME.`)
       const s = `${quoted(this.#schema)}.`
-      const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks, told })
+      const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks, told, notice: opening.notice })
       const [row] = await around.timed(openingText(s), [META.opening])
       const id = row?.['id'] as string
       this.#clock.reach(mark)

@@ -185,18 +185,29 @@ function reach(range: Range, at: number, id: string): void {
   range.fromId = id
 }
 
+/** So many looks behind that were given up in a row are told of: one alone may be an outage. */
+const TELLING = 2
+
 export function laneRows(around: Around) {
   const { connections, s } = around
   const sql = texts(s)
   const ranges = new Ranges()
   const [pace, watching] = [new Pace(around.ticks), new Pace(around.ticks)]
   let [more, paused] = [false, NONE]
+  /** Looks behind in a row that were given up. */
+  let givenUp = 0
 
-  /** Beside the claims, and no more often than its pace allows. One that is lost is repeated. */
+  /** Beside the claims, and no more often than its pace allows. One that is lost is repeated; of several in a row somebody is told. */
   function lookBehind(lanes: readonly Lane[]): void {
     // A look in no lane would be quick, and say nothing of the others.
     const known = lanes.length > 0 && pace.long && !pace.looking && !pace.rests(false) ? ranges.within(lanes) : null
-    if (known !== null) pace.timed(() => connections.run(sql.behind, [...known, paused])).then((rows) => ranges.behind(rows), () => undefined)
+    if (known === null) return
+    pace.timed(() => connections.run(sql.behind, [...known, paused])).then((rows) => {
+      givenUp = 0
+      ranges.behind(rows)
+    }, (error: unknown) => {
+      if (++givenUp === TELLING) around.notice(`${around.name}: looks for calls that wait behind those that were claimed are given up (${String(error)}). What is given back by another process, or stored by a long transaction, waits until one succeeds; they go on, one a minute. Look in pg_stat_activity for a transaction that has been open for long.`)
+    })
   }
 
   /** From where to go on; `null` while looks from the beginning are quick: nothing looks behind then. */

@@ -941,6 +941,19 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(looks).toBe(2)
     })
 
+    it('tells of looks for what lies behind that are given up again and again, once', async () => {
+      const schema = place()
+      const notices: string[] = []
+      const broken = meddling(async (text, run) => (text.includes('<= (r.from_at, r.from_id)') ? Promise.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' })) : await run()))
+      const store = postgres({ pool: broken, schema, clock: () => START, listen: false, ticks: ticking(40) })
+      await store.open({ namespace: 'default', notice: (text) => void notices.push(text) })
+      opened.push(store)
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, ...Array.from({ length: 4 }, () => call()))
+      for (let times = 0; times < 120; times++) await claimOf(store, lease, { limit: 2 })
+      expect(notices).toEqual([expect.stringContaining('are given up (StewardError')])
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0
