@@ -80,7 +80,8 @@ onEachStore((make, kind) => {
   })
 
   describe('a worker whose call the database has forgotten altogether', () => {
-    it('keeps the answer that it brings for whoever submits the call again: it is not sent a second time', async () => {
+    /** Its call was submitted and sent since the backup to which the database has gone back. */
+    async function forgotten() {
       const world = make()
       const first = gate()
       const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, first.step, answers(2))
@@ -93,6 +94,11 @@ onEachStore((make, kind) => {
       await world.pass(2_000)
       await restore()
       await world.pass(10_000)
+      return { world, first, charge, steward }
+    }
+
+    it('keeps the answer that it brings for whoever submits the call again: it is not sent a second time', async () => {
+      const { world, first, charge, steward } = await forgotten()
       expect(await isHeld(world)).toBe(true)
       expect(await world.got(steward.find(charge, 'forgotten'))).toBeNull()
       first.release({ id: 'ch_1' })
@@ -104,18 +110,7 @@ onEachStore((make, kind) => {
     })
 
     it('confirms the call that its caller has submitted again meanwhile', async () => {
-      const world = make()
-      const first = gate()
-      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, first.step, answers(2))
-      const { steward } = await world.work({ operations: [charge] })
-      await world.pass(2_000)
-      const restore = await backup(world)
-      await world.pass(2_000)
-      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
-      await world.until(() => charge.sent.length === 1)
-      await world.pass(2_000)
-      await restore()
-      await world.pass(10_000)
+      const { world, first, charge, steward } = await forgotten()
       await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
       first.release({ id: 'ch_1' })
       await world.reaches(charge, 'forgotten', 'succeeded')
