@@ -48,9 +48,11 @@ async function latency(bench: Bench, sizes: Sizes, figures: Figures): Promise<vo
   figures.perform = await bench.perform(sizes.singles)
   say(`  a bare commit: median ${figures.commitMs.toFixed(3)} ms`)
   say(`  perform: median ${figures.perform.performP50Ms.toFixed(2)} ms, direct ${figures.perform.directP50Ms.toFixed(2)} ms`)
+  figures.bareLatency = await bench.bareLatency(sizes.singles)
   figures.latency = await bench.latency(sizes.singles)
   figures.latencyInTwo = await bench.latencyInTwo(sizes.singles)
-  say(`  submit to recorded at 50/s: median ${figures.latency.p50Ms.toFixed(2)} ms; worked by another process ${figures.latencyInTwo.p50Ms.toFixed(2)} ms`)
+  const text = ({ p50Ms, p99Ms }: { readonly p50Ms: number; readonly p99Ms: number }): string => `${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)}`
+  say(`  submit to recorded at 50/s: ${text(figures.latency)}; worked by another process: ${text(figures.latencyInTwo)}; two bare commits and the request: ${text(figures.bareLatency)}`)
 }
 
 async function backlog(bench: Bench, sizes: Sizes, figures: Figures): Promise<void> {

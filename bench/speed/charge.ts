@@ -10,6 +10,9 @@ export const CONCURRENT = 50
 /** A worker's slot is taken while its begin is being stored, too: to keep that many connections busy it takes more. The provider sees no more at once than of the bare client. */
 export const SLOTS = 2 * CONCURRENT
 
+/** Calls before those whose latency is measured. */
+export const WARM = 1_000
+
 export function poolOf(port: number): Pool {
   return new Pool(`http://127.0.0.1:${port}`, { connections: CONCURRENT, pipelining: 1 })
 }

@@ -9,7 +9,7 @@ const BODY = 'x'.repeat(500)
 
 /** @returns how long each took, in milliseconds. */
 export async function commits(place: string, count: number): Promise<readonly number[]> {
-  const rows = isPostgres(place) ? await inPostgres(place) : inSqlite(place)
+  const rows = await bareRows(place)
   const took: number[] = []
   for (let n = 0; n < count; n++) {
     const t0 = nowMs()
@@ -21,6 +21,11 @@ export async function commits(place: string, count: number): Promise<readonly nu
 }
 
 type Rows = { insert(): unknown; close(): unknown }
+
+/** A table of its own at that place, and nothing around it. */
+export async function bareRows(place: string): Promise<Rows> {
+  return isPostgres(place) ? await inPostgres(place) : inSqlite(place)
+}
 
 function inSqlite(path: string): Rows {
   const db = new DatabaseSync(path)
@@ -36,8 +41,7 @@ function inSqlite(path: string): Rows {
 }
 
 async function inPostgres(url: string): Promise<Rows> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  await client.query('CREATE TABLE bare (seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body TEXT)')
-  return { insert: () => client.query({ name: 'bare', text: 'INSERT INTO bare (body) VALUES ($1)', values: [BODY] }), close: () => client.end() }
+  const pool = new pg.Pool({ connectionString: url })
+  await pool.query('CREATE TABLE bare (seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body TEXT)')
+  return { insert: () => pool.query({ name: 'bare', text: 'INSERT INTO bare (body) VALUES ($1)', values: [BODY] }), close: () => pool.end() }
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { WARM } from './charge.ts'
 import { nowMs } from './clock.ts'
 import { type Places, placesOf, type StoreName } from './places.ts'
 import { begin, measured, type Running, type Task } from './task.ts'
@@ -137,6 +138,11 @@ export class Bench {
     return await this.onStore(async (place) => measured(FILE, this.#task('perform', place, calls)))
   }
 
+  /** A bare commit, the request and a commit at 50 a second: what is below the engine's latency on this machine. */
+  async bareLatency(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
+    return await this.onStore(async (place) => measured(FILE, this.#task('bareLatency', place, calls)))
+  }
+
   /** From submit to recorded at 50 a second, in one process. */
   async latency(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
     return await this.onStore(async (place) => measured(FILE, this.#task('latency', place, calls)))
@@ -145,7 +151,7 @@ export class Bench {
   /** The same, worked by another process; heard of by the submitter. */
   async latencyInTwo(calls: number): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
     return await this.onStore(async (place) => {
-      const worker = begin(FILE, this.#task('drain', place, calls))
+      const worker = begin(FILE, this.#task('drain', place, WARM + calls))
       await worker.next<'ready'>()
       const result = await measured<{ p50Ms: number; p99Ms: number }>(FILE, this.#task('latency', place, calls, { from: 1 }))
       await worker.next()

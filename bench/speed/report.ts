@@ -9,6 +9,8 @@ export type Figures = {
   readonly store: StoreName
   readonly rounds: Round[]
   perform?: { readonly directP50Ms: number; readonly performP50Ms: number; readonly directP99Ms: number; readonly performP99Ms: number }
+  /** Two bare commits and the request, at the same pace. */
+  bareLatency?: { readonly p50Ms: number; readonly p99Ms: number }
   latency?: { readonly p50Ms: number; readonly p99Ms: number }
   latencyInTwo?: { readonly p50Ms: number; readonly p99Ms: number }
   /** Median of a bare commit of one row. */
@@ -38,7 +40,7 @@ const toBoss = (figures: Figures, name: 'submit' | 'drain'): number | undefined 
 const ofBoss = (figures: Figures, name: 'submit' | 'drain'): number => median(figures.rounds.flatMap((round) => (round.boss === undefined ? [] : [round.boss[name]])))
 
 export function jsonOf(figures: Figures): object {
-  const { perform, latency, latencyInTwo, backlog, recoveryMs, slowDisk, commitMs, big, heldOpen } = figures
+  const { perform, latency, latencyInTwo, bareLatency, backlog, recoveryMs, slowDisk, commitMs, big, heldOpen } = figures
   return {
     store: figures.store,
     ...(figures.rounds.length === 0 ? {} : {
@@ -51,6 +53,7 @@ export function jsonOf(figures: Figures): object {
     ...(commitMs === undefined ? {} : { commitMs }),
     ...(perform ? { performOverheadMs: perform.performP50Ms - perform.directP50Ms, performOverheadP99Ms: perform.performP99Ms - perform.directP99Ms, ...perform } : {}),
     ...(latency ? { submitToRecordedP50Ms: latency.p50Ms, submitToRecordedP99Ms: latency.p99Ms } : {}),
+    ...(bareLatency ? { twoBareCommitsAndRequestP50Ms: bareLatency.p50Ms, twoBareCommitsAndRequestP99Ms: bareLatency.p99Ms } : {}),
     ...(latencyInTwo ? { submitToRecordedInTwoProcessesP50Ms: latencyInTwo.p50Ms, submitToRecordedInTwoProcessesP99Ms: latencyInTwo.p99Ms } : {}),
     ...(backlog ? { waiting: backlog.waiting, workerRssMb: backlog.rssMb, workerSmallNurseryRssMb: backlog.smallRssMb, rawRssMb: backlog.rawRssMb, rawSmallNurseryRssMb: backlog.rawSmallRssMb, openMs: backlog.openMs } : {}),
     ...(recoveryMs === undefined ? {} : { recoveryMs }),

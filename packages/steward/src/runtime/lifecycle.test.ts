@@ -7,6 +7,21 @@ const idempotency = providerKey({ retention: '1h' })
 const rejected = throws(() => new SendVerdict({ kind: 'rejected', reason: 'card declined' }))
 
 onEachStore((make) => {
+  it('does not ask the store for the outcome of a call that this process is sending', async () => {
+    const world = make()
+    const send = gate()
+    const charge = scripted(world, { idempotency: natural('sets the same') }, send.step)
+    const { steward, watched } = await world.work({ operations: [charge] })
+    const submitted = await world.got(steward.submit(charge, { key: 'a', input: {} }))
+    await world.until(() => send.entered() === 1)
+    const asked = watched.count('get', 'getMany')
+    const outcome = submitted.outcome()
+    await world.rest()
+    send.release()
+    expect(await world.got(outcome)).toMatchObject({ effect: 'happened', result: { ok: true } })
+    expect(watched.count('get', 'getMany')).toBe(asked)
+  })
+
   it('sends not before runAt, and promptly then', async () => {
     const world = make()
     const charge = scripted(world, { idempotency }, answers(1))

@@ -235,7 +235,12 @@ export class Steward implements StewardApi {
   #submitted<R>({ status, call }: Entered): Submitted<R> {
     return {
       id: call.id, operation: call.operation, key: call.key, status,
-      outcome: async (options = {}) => outcomeOf<R>((await this.#outcomes.wait(call.id, call.endedAt === null ? null : call, waitMsOf(options.wait, call.operation))) ?? call),
+      outcome: async (options = {}) => {
+        const waitMs = waitMsOf(options.wait, call.operation)
+        // What is in this process's hands is not decided yet, and what becomes of it is told here: the store need not be asked.
+        const isKnown = call.endedAt !== null || (waitMs !== 0 && this.#worker.has(call.id))
+        return outcomeOf<R>((await this.#outcomes.wait(call.id, isKnown ? call : null, waitMs)) ?? call)
+      },
     }
   }
 
