@@ -59,8 +59,8 @@ export type SubmitOptions<Input> = {
   readonly supersedes?: string
   /**
    * The caller's own open transaction on the store's database: `fromPg(client)`, `fromDrizzle(tx, sql)` … of
-   * `steward/postgres`, `fromDatabaseSync(db)` of `steward/sqlite`. The call is stored when that commits and never was when it is
-   * rolled back; any worker finds it within about a second of the commit. Not together with `supersedes`. Ask for its outcome
+   * `steward/postgres`, `fromDatabaseSync(db)` or `fromBetterSqlite3(db)` of `steward/sqlite`. The call is stored when that commits and
+   * never was when it is rolled back; any worker finds it within about a second of the commit. Not together with `supersedes`. Ask for its outcome
    * after the commit.
    */
   readonly tx?: CallerTx

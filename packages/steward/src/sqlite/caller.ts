@@ -2,12 +2,29 @@
 import { DatabaseSync } from 'node:sqlite'
 import { StewardError } from '../core/errors.ts'
 import type { CallerTx } from '../ports/store.ts'
+import { Better, type BetterDatabase, type Database, type DriverName } from './driver.ts'
 
 export class SqliteCallerTx implements CallerTx {
-  readonly driver = 'node:sqlite'
-  readonly database: DatabaseSync
-  constructor(database: DatabaseSync) {
+  readonly driver: DriverName
+  /** The application's connection itself: what is prepared goes with it. */
+  readonly connection: DatabaseSync | BetterDatabase
+  readonly database: Database
+  constructor(driver: DriverName, connection: DatabaseSync | BetterDatabase, database: Database) {
+    this.driver = driver
+    this.connection = connection
     this.database = database
+  }
+
+  /** Its file; `null` where it has none, or is closed. */
+  get location(): string | null {
+    const { connection } = this
+    if (connection instanceof DatabaseSync) return connection.isOpen ? connection.location() : null
+    return connection.open && connection.name !== '' && connection.name !== ':memory:' ? connection.name : null
+  }
+
+  get isOpen(): boolean {
+    const { connection } = this
+    return connection instanceof DatabaseSync ? connection.isOpen : connection.open
   }
 }
 
@@ -17,13 +34,26 @@ export class SqliteCallerTx implements CallerTx {
  * The file has one writer at a time: while that transaction is open, everything the store itself has to write waits, for up to
  * its `busyMs`. Await nothing else between BEGIN and COMMIT, and nothing else of Steward.
  *
- * Another driver, such as better-sqlite3, brings a copy of SQLite of its own, and two copies in one process do not see each
- * other's locks on a file (they are the process's): both would write at once, and commits get lost.
- *
  * @throws StewardError STEWARD_TRANSACTION_REFUSED for anything but a `DatabaseSync`; nothing was stored.
  */
 export function fromDatabaseSync(database: DatabaseSync): CallerTx {
-  if (database instanceof DatabaseSync) return new SqliteCallerTx(database)
-  const name = (database as object | null)?.constructor.name ?? 'nothing'
-  throw new StewardError('STEWARD_TRANSACTION_REFUSED', `fromDatabaseSync was given ${name}, which is no DatabaseSync of node:sqlite. Nothing was stored. Another driver (better-sqlite3) brings its own copy of SQLite, and two copies in one process do not see each other's locks on a file: commits would get lost. Open the file with new DatabaseSync(path) for this transaction.`, { why: 'other_driver' })
+  if (database instanceof DatabaseSync) return new SqliteCallerTx('node:sqlite', database, database)
+  throw refused('fromDatabaseSync', database, 'no DatabaseSync of node:sqlite', 'For a connection of better-sqlite3 use fromBetterSqlite3')
+}
+
+/**
+ * better-sqlite3: the same, on a store that was opened as `sqlite(path, { driver: Database })` with that very `Database`. Its
+ * `db.transaction(…)` takes no function that awaits: run BEGIN IMMEDIATE and COMMIT by `db.exec`.
+ *
+ * @throws StewardError STEWARD_TRANSACTION_REFUSED for anything but a connection of better-sqlite3; nothing was stored.
+ */
+export function fromBetterSqlite3(database: BetterDatabase): CallerTx {
+  const one = database as Partial<BetterDatabase> | null
+  if (typeof one?.prepare === 'function' && typeof one.inTransaction === 'boolean' && typeof one.name === 'string') return new SqliteCallerTx('better-sqlite3', database, new Better(database))
+  throw refused('fromBetterSqlite3', database, 'no connection of better-sqlite3', 'For a DatabaseSync of node:sqlite use fromDatabaseSync')
+}
+
+function refused(wrapper: string, given: unknown, what: string, next: string): StewardError {
+  const name = (given as object | null | undefined)?.constructor.name ?? 'nothing'
+  return new StewardError('STEWARD_TRANSACTION_REFUSED', `${wrapper} was given ${name}, which is ${what}. Nothing was stored. ${next}.`, { why: 'other_driver' })
 }

@@ -3,9 +3,9 @@ import type { Restored } from '../core/set-back.ts'
 import { EVERYTHING, joinRestored, revAfterSetBack } from '../ports/set-back.ts'
 import type { Control, Controls, ControlWrite } from '../ports/store.ts'
 import { META } from '../store-sql/migrations.ts'
+import type { Database } from './driver.ts'
 import type { Transaction } from './transaction.ts'
 import type { Meta } from './database.ts'
-import type { DatabaseSync } from 'node:sqlite'
 
 export function applyControl(tx: Transaction, write: ControlWrite): void {
   if ('restored' in write) {
@@ -39,7 +39,7 @@ function readRestored(meta: Meta): Restored | null {
   return typeof stored === 'string' ? (JSON.parse(stored) as Restored) : null
 }
 
-export function readControls(db: DatabaseSync, meta: Meta): Controls {
+export function readControls(db: Database, meta: Meta): Controls {
   const rows = db.prepare('SELECT kind, name, mode, until_at, by, why, at FROM steward_control ORDER BY kind, name').all()
   const all = rows.map((row) => ({ kind: row['kind'], name: row['name'], mode: row['mode'], untilAt: row['until_at'], by: row['by'], why: row['why'], at: row['at'] }) as Control)
   return { rev: Number(meta.get(META.controlsRev)), all, restored: readRestored(meta) }

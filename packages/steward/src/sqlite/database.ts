@@ -6,10 +6,9 @@
  */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { pathToFileURL } from 'node:url'
 import { type Dialect, META, type Migration, MIGRATIONS, SCHEMA_VERSION } from '../store-sql/migrations.ts'
 import { blockFor } from './clock.ts'
+import type { Database, Open } from './driver.ts'
 import type { ThreadData } from './protocol.ts'
 import { isBusy, isNoDatabase, StoreRefusal } from './refusals.ts'
 
@@ -21,9 +20,9 @@ const BUSY_STEP_MS = 4
 const LOG_PAGES = 8_000
 const CACHE_KIB = 8_000
 
-export function openDatabase(data: ThreadData): DatabaseSync {
-  checkLocation(data.path)
-  const db = new DatabaseSync(data.path, { timeout: 0 })
+export function openDatabase(data: ThreadData, open: Open): Database {
+  checkLocation(data.path, open)
+  const db = open(data.path)
   try {
     patiently(data.busyMs, () => db.exec('PRAGMA journal_mode = WAL'))
     db.exec(`PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = 67108864`)
@@ -57,14 +56,14 @@ export function patiently(busyMs: number, run: () => void): void {
 }
 
 /** Says plainly what SQLite would only call "unable to open". */
-function checkLocation(path: string): void {
+function checkLocation(path: string, open: Open): void {
   const folder = dirname(path)
   if (!existsSync(folder)) throw new StoreRefusal('STEWARD_STORE_LOCATION', `the directory ${folder} of ${path} does not exist. Nothing was created. Create the directory, or name another path.`, { path })
   if (!existsSync(path)) return checkWritable(folder, path)
   if (!statSync(path).isFile()) throw new StoreRefusal('STEWARD_STORE_LOCATION', `${path} is not a file. Nothing was changed. Name a file inside it, such as ${path}/steward.db.`, { path })
   checkWritable(path, path)
   checkWritable(folder, path)
-  checkHeader(path)
+  checkHeader(path, open)
 }
 
 /**
@@ -75,10 +74,8 @@ function checkLocation(path: string): void {
  * when any descriptor of it is closed, and another program could then take the store for unused and delete the log of
  * another opening. SQLite knows all its descriptors of the process and closes none while a lock is held.
  */
-function checkHeader(path: string): void {
-  const url = pathToFileURL(path)
-  url.searchParams.set('immutable', '1')
-  const file = new DatabaseSync(url, { readOnly: true, timeout: 0 })
+function checkHeader(path: string, open: Open): void {
+  const file = open(path, { immutable: true })
   try {
     file.prepare('PRAGMA schema_version').get()
   } catch (error) {
@@ -97,7 +94,7 @@ function checkWritable(target: string, path: string): void {
   }
 }
 
-function migrate(db: DatabaseSync, data: ThreadData): void {
+function migrate(db: Database, data: ThreadData): void {
   const has = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'steward_meta'").get() !== undefined
   if (!has) db.exec('CREATE TABLE steward_meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID')
   const meta = metaOf(db)
@@ -119,7 +116,7 @@ function migrate(db: DatabaseSync, data: ThreadData): void {
   }
 }
 
-function applyStep(db: DatabaseSync, step: Migration, meta: Meta): void {
+function applyStep(db: Database, step: Migration, meta: Meta): void {
   for (const statement of step.statements(DIALECT)) db.exec(statement)
   meta.set(META.schema, step.version)
   meta.set(META.needs, step.needs)
@@ -128,9 +125,9 @@ function applyStep(db: DatabaseSync, step: Migration, meta: Meta): void {
 /** The store's own few values. */
 export type Meta = { get(name: string): unknown; set(name: string, value: string | number): void }
 
-export function metaOf(db: DatabaseSync): Meta {
-  const read: StatementSync = db.prepare('SELECT value FROM steward_meta WHERE name = ?')
-  const write: StatementSync = db.prepare('INSERT INTO steward_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value')
+export function metaOf(db: Database): Meta {
+  const read = db.prepare('SELECT value FROM steward_meta WHERE name = ?')
+  const write = db.prepare('INSERT INTO steward_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value')
   return {
     get: (name) => read.get(name)?.['value'],
     set: (name, value) => void write.run(name, value),

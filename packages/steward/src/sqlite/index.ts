@@ -12,6 +12,7 @@ import type { Backlog, CallerTx, CallWrite, Controls, EarlyFact, InsertResult, I
 import { recordDecoder } from '../store-sql/record.ts'
 import { StoreClock } from '../store-sql/store-clock.ts'
 import { machineClock, machineTicks } from './clock.ts'
+import { type BetterSqlite3, nameOf, takeFile } from './driver.ts'
 import { openWorkers } from './open-workers.ts'
 import { Outbox } from './outbox.ts'
 import { type Flat, flattenWrite, type RowAnswer } from './protocol.ts'
@@ -19,12 +20,17 @@ import type { RequestName, Requests } from './requests.ts'
 import { conversation } from './settling.ts'
 import { closedError, errorOf, ThreadLink } from './thread-link.ts'
 
-export { fromDatabaseSync } from './caller.ts'
+export { fromBetterSqlite3, fromDatabaseSync } from './caller.ts'
 
 /** A handler in the recording transaction holds everything else up; it must end well before a lease would. */
 const SETTLE_MS = 1_000
 
 export type SqliteOptions = {
+  /**
+   * The default export of better-sqlite3, for applications whose transactions run on it (`fromBetterSqlite3`): the store then works
+   * with that copy of SQLite. Two copies in one process do not see each other's locks on a file. Default: `node:sqlite`.
+   */
+  readonly driver?: BetterSqlite3
   /** Milliseconds to wait for another process's transaction before STEWARD_STORE_UNAVAILABLE. Default 10,000. */
   readonly busyMs?: number
   /** Milliseconds an `onSettled` handler may hold the recording transaction open. Default 1,000. */
@@ -67,6 +73,7 @@ class SqliteStore implements Store {
   readonly #clock: StoreClock
   #settling: Promise<unknown> = Promise.resolve()
   #outbox: Outbox | null = null
+  #giveFile: () => void = () => undefined
 
   constructor(path: string, options: SqliteOptions) {
     this.#path = resolve(path)
@@ -76,11 +83,13 @@ class SqliteStore implements Store {
   }
 
   async open(opening: StoreOpening): Promise<void> {
+    const driver = await nameOf(this.#options.driver)
     invariant(this.#link === null, `${this.name} was opened twice`)
     const { busyMs = 10_000, settleMs = SETTLE_MS, commitDelayMs = 0, maxPages = 0, failpoints = process.env['STEWARD_FAILPOINTS'] ?? '' } = this.#options
     this.#decode = recordDecoder(opening.namespace)
     this.#clock.notice = opening.notice
-    const link = new ThreadLink({ path: this.#path, namespace: opening.namespace, now: this.now(), busyMs, settleMs, commitDelayMs, maxPages, failpoints }, {
+    this.#giveFile = takeFile(this.#path, driver)
+    const link = new ThreadLink({ path: this.#path, driver, namespace: opening.namespace, now: this.now(), busyMs, settleMs, commitDelayMs, maxPages, failpoints }, {
       hint: () => this.#listeners.forEach((listener) => listener()),
       notice: opening.notice,
       mark: (mark) => this.#clock.reach(mark),
@@ -88,9 +97,10 @@ class SqliteStore implements Store {
     this.#link = link
     try {
       await link.opened()
-      this.#outbox = new Outbox(this.#path, opening.namespace)
+      this.#outbox = new Outbox(this.#path, opening.namespace, driver)
     } catch (error) {
       this.#link = null
+      this.#giveFile()
       throw error
     }
   }
@@ -100,6 +110,7 @@ class SqliteStore implements Store {
     if (link === null) return
     await this.#settling.catch(() => undefined)
     await link.close()
+    this.#giveFile()
     for (const worker of this.#enlisted) openWorkers.remove(this.#path, worker)
     this.#enlisted.clear()
   }

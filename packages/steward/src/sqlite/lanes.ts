@@ -3,16 +3,16 @@
  * time, so each priority is one range, found by seeking from one priority to the next; rows that are not due are never
  * walked over.
  */
-import type { DatabaseSync } from 'node:sqlite'
 import type { ClaimQuery, Lane } from '../ports/store.ts'
 import { RECORD } from './call-rows.ts'
+import type { Database } from './driver.ts'
 import type { Transaction } from './transaction.ts'
 
 type Candidate = { readonly seq: number; readonly priority: number; readonly dueAt: number; readonly body: string }
 
 const LANE = 't.namespace = ? AND t.operation = ? AND version = ? AND worker IS NULL AND due_at IS NOT NULL'
 
-export function laneRows(db: DatabaseSync, namespace: string) {
+export function laneRows(db: Database, namespace: string) {
   const nextPriority = db.prepare(`SELECT min(priority) AS priority FROM steward_open AS t WHERE ${LANE} AND priority > ?`)
   const due = db.prepare(`SELECT t.seq, priority, due_at AS dueAt, ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ${LANE} AND priority = ? AND due_at <= ? ORDER BY due_at, t.seq LIMIT ?`)
   const dueOutside = db.prepare(`SELECT t.seq, priority, due_at AS dueAt, ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE ${LANE} AND priority = ? AND due_at <= ?

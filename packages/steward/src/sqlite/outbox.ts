@@ -5,11 +5,11 @@
  * Statements are prepared once per connection and go with it.
  */
 import { statSync } from 'node:fs'
-import type { DatabaseSync } from 'node:sqlite'
 import { StewardError } from '../core/errors.ts'
 import type { CallerTx, InsertWrite } from '../ports/store.ts'
 import { CallRows, type RowResult } from './call-rows.ts'
 import { SqliteCallerTx } from './caller.ts'
+import type { Database, DriverName } from './driver.ts'
 import { type Flat, flattenInsert } from './protocol.ts'
 import { refusalOf } from './refusals.ts'
 import { errorOf } from './thread-link.ts'
@@ -20,20 +20,24 @@ type On = { readonly shared: Prepared; readonly calls: CallRows }
 export class Outbox {
   readonly #path: string
   readonly #namespace: string
-  readonly #on = new WeakMap<DatabaseSync, On>()
+  readonly #driver: DriverName
+  /** By the application's connection. */
+  readonly #on = new WeakMap<object, On>()
 
-  constructor(path: string, namespace: string) {
+  constructor(path: string, namespace: string, driver: DriverName) {
     this.#path = path
+    this.#driver = driver
     this.#namespace = namespace
   }
 
   /** @returns `null` when stored; else the answer, with the record as text. */
   insert(tx: CallerTx, write: InsertWrite, now: number): RowResult {
-    const db = this.#checked(tx, write)
+    const caller = this.#checked(tx, write)
+    const db = caller.database
     const flat: Flat = []
     flattenInsert(flat, write)
     try {
-      const { shared, calls } = this.#prepared(db)
+      const { shared, calls } = this.#prepared(caller.connection, db)
       db.exec('SAVEPOINT steward_insert')
       try {
         const transaction = new Transaction(shared, now)
@@ -52,21 +56,21 @@ export class Outbox {
     }
   }
 
-  #checked(tx: CallerTx, { call }: InsertWrite): DatabaseSync {
+  #checked(tx: CallerTx, { call }: InsertWrite): SqliteCallerTx {
     const refuse = (why: string, text: string): StewardError => new StewardError('STEWARD_TRANSACTION_REFUSED', `${call.operation} "${call.key}" cannot be submitted inside this transaction: ${text}`, { operation: call.operation, key: call.key, why, path: this.#path })
-    if (!(tx instanceof SqliteCallerTx)) throw refuse('no_wrapper', 'tx is no transaction of node:sqlite. Nothing was stored. Wrap the connection with fromDatabaseSync of steward/sqlite.')
-    const { database } = tx
-    if (!database.isOpen || !database.isTransaction) throw refuse('no_transaction', 'no transaction is open on its connection. Nothing was stored. Run BEGIN IMMEDIATE first, and submit before COMMIT.')
-    const place = database.location()
+    if (!(tx instanceof SqliteCallerTx)) throw refuse('no_wrapper', 'tx is no transaction of SQLite. Nothing was stored. Wrap the connection with fromDatabaseSync or fromBetterSqlite3 of steward/sqlite.')
+    if (tx.driver !== this.#driver) throw refuse('other_driver', `its connection is of ${tx.driver}, and the store works with ${this.#driver}: two copies of SQLite in one process do not see each other's locks on a file, and commits would get lost. Nothing was stored. Open the store as sqlite(path, { driver: Database }) with the Database of better-sqlite3 for its transactions, without for those of node:sqlite.`)
+    if (!tx.isOpen || !tx.database.isTransaction) throw refuse('no_transaction', 'no transaction is open on its connection. Nothing was stored. Run BEGIN IMMEDIATE first, and submit before COMMIT.')
+    const place = tx.location
     if (place === null || !isSameFile(place, this.#path)) throw refuse('other_database', `its connection is to ${place ?? 'a database in memory'}, and the store is in ${this.#path}. Nothing was stored, and the transaction goes on. Use one file for both, or submit after the commit, without tx.`)
-    return database
+    return tx
   }
 
-  #prepared(db: DatabaseSync): On {
-    let on = this.#on.get(db)
+  #prepared(connection: object, db: Database): On {
+    let on = this.#on.get(connection)
     if (on === undefined) {
       on = { shared: prepareShared(db, this.#namespace), calls: new CallRows(db) }
-      this.#on.set(db, on)
+      this.#on.set(connection, on)
     }
     return on
   }

@@ -9,6 +9,7 @@
 import type { Alert } from '../core/alert.ts'
 import type { ControlWrite, InsertWrite, CallWrite, Lease } from '../ports/store.ts'
 import { claimableAt, encodeBody, encodeInput, sweptAt } from '../store-sql/record.ts'
+import type { DriverName } from './driver.ts'
 
 export type Cell = string | number | null
 /** Flat rows: cells, and at the end of each an object or `null`. */
@@ -100,6 +101,7 @@ export type SettleSay =
 /** How the thread is started. */
 export type ThreadData = {
   readonly path: string
+  readonly driver: DriverName
   readonly namespace: string
   readonly now: number
   readonly busyMs: number

@@ -1,8 +1,8 @@
 /** Reads: each an indexed question over committed rows, answered with records as text. */
-import type { DatabaseSync } from 'node:sqlite'
 import { isEnd } from '../core/call.ts'
 import type { Backlog, LateLane, ListQuery } from '../ports/store.ts'
 import { RECORD } from './call-rows.ts'
+import type { Database } from './driver.ts'
 import type { laneRows } from './lanes.ts'
 import type { Operations } from './requests.ts'
 
@@ -19,7 +19,7 @@ export function names(operations: Operations): readonly [string | null, string |
   return [list, list]
 }
 
-export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType<typeof laneRows>) {
+export function questions(db: Database, namespace: string, lanes: ReturnType<typeof laneRows>) {
   const overdueRows = db.prepare(`SELECT ${RECORD} FROM steward_open AS t CROSS JOIN steward_key AS k ON k.seq = t.seq WHERE worker IS NULL AND limit_at IS NOT NULL AND limit_at <= ? AND ${known('t')} ORDER BY limit_at LIMIT ?`)
   const counts = db.prepare('SELECT operation, version, open FROM steward_count WHERE namespace = ? AND open > 0 ORDER BY operation, version')
   const alertRows = db.prepare('SELECT body, delivered_at FROM steward_alert ORDER BY seq DESC LIMIT ?')
@@ -65,7 +65,7 @@ export function questions(db: DatabaseSync, namespace: string, lanes: ReturnType
 const LAST_CHARACTER = '\u{10ffff}'
 
 /** The question, put to open and to ended rows apart, each with its own indices. */
-function partsOf(query: ListQuery, namespace: string, db: DatabaseSync): readonly Part[] {
+function partsOf(query: ListQuery, namespace: string, db: Database): readonly Part[] {
   const where: string[] = []
   const values: Bindable[] = []
   const and = (condition: string, ...bound: Bindable[]): void => {

@@ -5,11 +5,14 @@ import type { Refusal } from './protocol.ts'
 /** Primary result codes of SQLite (https://www.sqlite.org/rescode.html). */
 const SQLITE = { busy: 5, locked: 6, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const
 const CONSTRAINT = 19
+const CODES: ReadonlyMap<string, number> = new Map(Object.entries({ ...SQLITE, constraint: CONSTRAINT }).map(([name, code]) => [name.toUpperCase(), code]))
 
-/** The primary result code of an error thrown by node:sqlite; 0 for anything else. */
+/** The primary result code of an error of SQLite: node:sqlite throws the number, better-sqlite3 its name (SQLITE_BUSY_SNAPSHOT …); 0 for anything else. */
 export function resultCode(error: unknown): number {
-  const code = error !== null && typeof error === 'object' && 'errcode' in error ? error.errcode : 0
-  return typeof code === 'number' ? code & 0xff : 0
+  if (error === null || typeof error !== 'object') return 0
+  if ('errcode' in error) return typeof error.errcode === 'number' ? error.errcode & 0xff : 0
+  const [of, name = ''] = 'code' in error && typeof error.code === 'string' ? error.code.split('_') : []
+  return of === 'SQLITE' ? (CODES.get(name) ?? 0) : 0
 }
 
 export function isBusy(error: unknown): boolean {

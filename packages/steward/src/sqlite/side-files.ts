@@ -8,12 +8,12 @@
  * (closing one could drop the process's other locks on it); the registry in `open-workers.ts` knows those.
  */
 import { rmSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import type { Database, Open } from './driver.ts'
 
 export type SideFiles = ReturnType<typeof sideFilesOf>
 
-export function sideFilesOf(path: string) {
-  const held = new Map<string, DatabaseSync>()
+export function sideFilesOf(path: string, open: Open) {
+  const held = new Map<string, Database>()
   const fileOf = (worker: string): string => `${path}-worker-${worker}`
   const remove = (worker: string): void => {
     for (const end of ['', '-journal']) rmSync(fileOf(worker) + end, { force: true })
@@ -22,7 +22,7 @@ export function sideFilesOf(path: string) {
     fileOf,
     hold(worker: string): void {
       if (held.has(worker)) return
-      const lock = new DatabaseSync(fileOf(worker), { timeout: 0 })
+      const lock = open(fileOf(worker))
       // One page, so that the file is a valid database; the journal stays in memory: no second file to leave behind.
       lock.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA user_version = 1; BEGIN EXCLUSIVE')
       held.set(worker, lock)
@@ -43,9 +43,9 @@ export function sideFilesOf(path: string) {
     held: (): readonly string[] => [...held.keys()],
     provesDeath(worker: string): boolean {
       if (held.has(worker)) return false
-      let probe: DatabaseSync | null = null
+      let probe: Database | null = null
       try {
-        probe = new DatabaseSync(fileOf(worker), { timeout: 0, readOnly: true })
+        probe = open(fileOf(worker), { readOnly: true })
         probe.exec('BEGIN')
         return probe.prepare('PRAGMA user_version').get()?.['user_version'] === 1
       } catch {

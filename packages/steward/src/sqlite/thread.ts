@@ -9,6 +9,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { failpointsOf, parseFailpoints } from '../ports/failpoints.ts'
 import { CallRows } from './call-rows.ts'
 import { openDatabase } from './database.ts'
+import { type Open, openerOf } from './driver.ts'
 import { engine } from './engine.ts'
 import { laneRows } from './lanes.ts'
 import { Past } from './past.ts'
@@ -28,13 +29,13 @@ type Given = ThreadData & { readonly settlePort: MessagePort }
 const MORE_MS = 2
 
 /** @returns the high-water mark as stored. */
-function start(port: MessagePort, data: Given): number {
+function start(port: MessagePort, data: Given, open: Open): number {
   const tell = (remark: Remark): void => port.postMessage(remark)
-  const db = openDatabase(data)
+  const db = openDatabase(data, open)
   const shared = prepareShared(db, data.namespace)
   const calls = new CallRows(db)
   const lanes = laneRows(db, data.namespace)
-  const sideFiles = sideFilesOf(data.path)
+  const sideFiles = sideFilesOf(data.path, open)
   const parts: Parts = { shared, calls, lanes, sideFiles, workers: workerRows(db, sideFiles), questions: questions(db, data.namespace, lanes) }
   const failpoints = failpointsOf(parseFailpoints(data.failpoints), () => process.kill(process.pid, 'SIGKILL'))
   const past = new Past(data.path, (text) => tell({ remark: 'notice', text }))
@@ -141,7 +142,7 @@ function openBell(path: string, version: () => number, tell: (remark: Remark) =>
 if (parentPort === null) throw new Error('This file is the entry of the store\'s thread. Open a store with sqlite(path) instead.')
 const given = workerData as Given
 try {
-  parentPort.postMessage({ opened: true, mark: start(parentPort, given) })
+  parentPort.postMessage({ opened: true, mark: start(parentPort, given, await openerOf(given.driver)) })
 } catch (error) {
   parentPort.postMessage({ opened: false, refusal: refusalOf(error, given.path, 'opening') })
   parentPort.close()

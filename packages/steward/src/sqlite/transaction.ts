@@ -3,11 +3,11 @@
  * workers are alive, and by how much the counts of open calls change. All of it is read inside the transaction and
  * forgotten after it; between transactions another process may change anything.
  */
-import type { DatabaseSync } from 'node:sqlite'
 import type { Alert } from '../core/alert.ts'
 import type { Lease } from '../ports/store.ts'
 import { META } from '../store-sql/migrations.ts'
 import { type Meta, metaOf } from './database.ts'
+import type { Database } from './driver.ts'
 
 /** How often the high-water mark is written, at most. */
 const MARK_EVERY_MS = 1_000
@@ -15,7 +15,7 @@ const MARK_EVERY_MS = 1_000
 export type Prepared = ReturnType<typeof prepareShared>
 
 export class Transaction {
-  readonly db: DatabaseSync
+  readonly db: Database
   readonly namespace: string
   readonly meta: Meta
   readonly now: number
@@ -113,7 +113,7 @@ export class Transaction {
 }
 
 /** Statements that many parts use. */
-export function prepareShared(db: DatabaseSync, namespace: string) {
+export function prepareShared(db: Database, namespace: string) {
   return {
     db,
     namespace,

@@ -5,8 +5,8 @@
  * that judged it dead, so that no write of it can come between the judgement and the fence. Rows of fenced workers
  * stay for an hour, for people; a missing row refuses writes as a fenced one does.
  */
-import type { DatabaseSync } from 'node:sqlite'
 import type { Lease, Pulse, WorkerRow } from '../ports/store.ts'
+import type { Database } from './driver.ts'
 import type { SideFiles } from './side-files.ts'
 import { known, names } from './questions.ts'
 import type { Operations } from './requests.ts'
@@ -14,7 +14,7 @@ import type { Transaction } from './transaction.ts'
 
 const KEEP_FENCED_MS = 3_600_000
 
-export function workerRows(db: DatabaseSync, sideFiles: SideFiles) {
+export function workerRows(db: Database, sideFiles: SideFiles) {
   const all = db.prepare('SELECT worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced FROM steward_worker ORDER BY started_at, worker')
   const add = db.prepare(`INSERT INTO steward_worker (worker, epoch, host, pid, started_at, beat_at, lease_until_at, lanes, release, fenced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
     ON CONFLICT (worker) DO UPDATE SET beat_at = excluded.beat_at, lease_until_at = excluded.lease_until_at, lanes = excluded.lanes WHERE fenced = 0 AND epoch = excluded.epoch`)
