@@ -1,6 +1,6 @@
 /** A database that came back as it was before: nobody sends on its word until a person has said what it lost. */
 import { describe, expect, it } from 'vitest'
-import { natural, none, providerKey, reconcile } from '../ports/definition.ts'
+import { accepted, natural, none, providerKey, reconcile } from '../ports/definition.ts'
 import { backupOf as backupOfFile } from '../sqlite/backup.fixture.ts'
 import { backupOf as backupOfSchema } from '../postgres/backup.fixture.ts'
 import { ana, answers, gate, lost, onEachStore, scripted, status, type World } from './world.fixture.ts'
@@ -116,6 +116,34 @@ onEachStore((make, kind) => {
       await world.reaches(charge, 'forgotten', 'succeeded')
       await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
       await world.pass(5_000)
+      expect(charge.sent).toHaveLength(1)
+    })
+
+    const taken = accepted('ch_1')
+
+    it('tells people, once, of one that the provider took: no fact says yet that it happened', async () => {
+      const { world, first, charge, steward } = await forgotten()
+      const { alerts, watched } = world.processes[0]!
+      let raises = 0
+      watched.refuse = (method) => { if (method === 'raise' && raises++ === 0) throw new Error('the connection broke') }
+      watched.loseAnswer = (method) => { if (method === 'raise' && raises === 2) throw new Error('the connection broke') }
+      first.release(taken)
+      await world.pass(10_000)
+      expect(raises).toBe(3)
+      const told = alerts.filter((alert) => alert.kind === 'accepted_forgotten')
+      expect(told).toMatchObject([{ severity: 'page', operation: 'charge', key: 'forgotten', state: null, message: expect.stringContaining('took charge "forgotten" as ch_1') as unknown, next: expect.stringContaining('confirm') as unknown }])
+      expect(await world.got(steward.find(charge, 'forgotten'))).toBeNull()
+    })
+
+    it('has the call that was submitted again meanwhile wait for the result of what the provider took', async () => {
+      const { world, first, charge, steward } = await forgotten()
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      first.release(taken)
+      await world.reaches(charge, 'forgotten', 'accepted')
+      expect(await world.alerted()).toContain('accepted_forgotten')
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      await world.pass(5_000)
+      expect(await world.call(charge, 'forgotten')).toMatchObject({ state: 'accepted' })
       expect(charge.sent).toHaveLength(1)
     })
   })
