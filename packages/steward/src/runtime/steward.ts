@@ -4,7 +4,7 @@
 import os from 'node:os'
 import process from 'node:process'
 import type { Call, Fact } from '../core/call.ts'
-import { type CallEvent, type Decision, decide } from '../core/decide.ts'
+import { type CallEvent, type Decision, decideOrder } from '../core/decide.ts'
 import { durationMs } from '../core/duration.ts'
 import { StewardError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -313,6 +313,7 @@ export class Steward implements StewardApi {
   async redriveMany(filter: ListFilter, options: RedriveManyOptions): Promise<RedriveManyReport> {
     checkWho('redriveMany', options)
     await this.#refuseSetBack('redriveMany')
+    const { restored } = this.#controls
     const states = filter.states ?? ['exhausted']
     const limit = options.limit ?? filter.limit ?? LIMITS.listPage
     if (!Number.isInteger(limit) || limit < 1) throw new StewardError('STEWARD_OPTION_INVALID', `limit is ${String(limit)}; it must be a whole number from 1 on. Nothing was changed.`)
@@ -328,7 +329,7 @@ export class Steward implements StewardApi {
         const ref = { id: call.id, operation: call.operation, key: call.key }
         const registered = this.#registry.get(call.operation)
         if (!registered) { refused.push({ ...ref, why: 'this process does not know the operation' }); continue }
-        const decision = options.dryRun === true ? decide(call, event, registered.policy, this.#store.now(), 0) : await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event)
+        const decision = options.dryRun === true ? decideOrder(call, event, registered.policy, this.#store.now(), 0, restored) : await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event, { restored })
         if (decision.refused === null) redriven.push(ref)
         else refused.push({ ...ref, why: decision.refused })
       }
@@ -426,7 +427,8 @@ export class Steward implements StewardApi {
   }
 
   async #act(registered: Registered, call: Call, event: CallEvent): Promise<CallView> {
-    const decision: Decision = await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event)
+    const restored = event.type === 'redrive' || event.type === 'retry_now' ? this.#controls.restored : null
+    const decision: Decision = await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event, { restored })
     if (decision.refused !== null) {
       throw new StewardError('STEWARD_ACTION_REFUSED', `${event.type.replace('_', ' ')} of ${call.operation} "${call.key}" was refused: ${decision.refused}. Nothing was changed or sent.`, { operation: call.operation, key: call.key, state: call.state })
     }
