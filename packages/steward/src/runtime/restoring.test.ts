@@ -119,6 +119,19 @@ onEachStore((make, kind) => {
       expect(charge.sent).toHaveLength(1)
     })
 
+    it('ends the wait for its outcome, and says what that leaves', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, gate().step)
+      const { steward } = await world.work({ operations: [charge] })
+      await world.pass(2_000)
+      const restore = await backup(world)
+      const submitted = await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      const heard = Promise.allSettled([submitted.outcome(), steward.outcome(charge, 'forgotten')])
+      await world.until(() => charge.sent.length === 1)
+      await restore()
+      expect(await world.got(heard)).toMatchObject(Array.from({ length: 2 }, () => ({ status: 'rejected', reason: { code: 'STEWARD_CALL_FORGOTTEN' } })))
+    })
+
     const taken = accepted('ch_1')
 
     it('tells people, once, of one that the provider took: no fact says yet that it happened', async () => {

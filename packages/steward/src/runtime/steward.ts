@@ -176,14 +176,14 @@ export class Steward implements StewardApi {
   async submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>> {
     const registered = this.#registered(operation)
     const made = newCall(this.#intake, registered, options)
-    return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, options.tx ?? 'offer'))
+    return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, options.tx ?? 'offer'), options.tx === undefined)
   }
 
   async submitStatement<I, P, R>(operation: Operation<I, P, R>, options: PlainOptions<I>): Promise<SubmitStatement<R>> {
     const registered = this.#registered(operation)
     refuseTx(operation.name, 'submitStatement', options)
     const { text, values, read } = await this.#entrance.plain(await newCall(this.#intake, registered, options), registered)
-    return { text, values, read: (row) => this.#submitted(read(row)) }
+    return { text, values, read: (row) => this.#submitted(read(row), false) }
   }
 
   async submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly OwnTxOptions<I>[]): Promise<readonly Submitted<R>[]> {
@@ -194,7 +194,7 @@ export class Steward implements StewardApi {
     const entered = await Promise.allSettled(calls.map((call) => this.#enter(call, registered, 'offer')))
     const refused = entered.flatMap((one, i) => (one.status === 'rejected' ? [{ key: (calls[i] as Call).key, error: one.reason as unknown }] : []))
     if (refused.length > 0) throw someRefused(operation.name, items.length, refused)
-    return entered.map((one) => this.#submitted<R>((one as PromiseFulfilledResult<Entered>).value))
+    return entered.map((one) => this.#submitted<R>((one as PromiseFulfilledResult<Entered>).value, true))
   }
 
   async perform<I, P, R>(operation: Operation<I, P, R>, options: PerformOptions<I>): Promise<Outcome<R>> {
@@ -232,10 +232,11 @@ export class Steward implements StewardApi {
     }
   }
 
-  #submitted<R>({ status, call }: Entered): Submitted<R> {
+  #submitted<R>({ status, call }: Entered, isCommitted: boolean): Submitted<R> {
+    const known = call.endedAt === null ? call : null
     return {
       id: call.id, operation: call.operation, key: call.key, status,
-      outcome: async (options = {}) => outcomeOf<R>((await this.#outcomes.wait(call.id, call.endedAt === null ? null : call, waitMsOf(options.wait, call.operation))) ?? call),
+      outcome: async (options = {}) => outcomeOf<R>((await this.#outcomes.wait(call.id, known, waitMsOf(options.wait, call.operation), isCommitted ? known : null)) ?? call),
     }
   }
 
