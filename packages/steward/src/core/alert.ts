@@ -9,6 +9,7 @@ export type AlertKind =
   | 'corrected'
   | 'contradicted'
   | 'accepted_overdue'
+  | 'accepted_forgotten'
   | 'worker_lost_repeatedly'
   | 'result_missing'
   | 'rejected_share'

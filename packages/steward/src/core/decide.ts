@@ -12,7 +12,7 @@ import { invariant } from './errors.ts'
 import { isApplied, saysMore, unrefuted, withFact } from './facts.ts'
 import { LIMITS } from './limits.ts'
 import { backoffMs, type Policy, windowOpen } from './policy.ts'
-import { FORGOTTEN, isOnRecord, mayBeForgotten, presumeSent, type Restored } from './set-back.ts'
+import { FORGOTTEN, isOnRecord, mayBeForgotten, mayHaveBeenOrdered, presumeSent, type Restored } from './set-back.ts'
 import { type Entry, folded, type Happening, type Moved } from './story.ts'
 import type { Verdict, WireExchange } from './verdict.ts'
 
@@ -75,6 +75,19 @@ export function decide(call: Call, event: CallEvent, policy: Policy, now: number
     holdProviderUntilAt: step.holdUntilAt ?? null,
     refused: null,
   }
+}
+
+/**
+ * The same for a person's order to send, after the database has lost commits: what may have been ordered and sent in the lost
+ * time is presumed to have been, and looked up first where the provider can be asked (contract 13).
+ */
+export function decideOrder(call: Call, event: CallEvent, policy: Policy, now: number, entropy: number, restored: Restored | null): Decision {
+  const decision = decide(call, event, policy, now, entropy)
+  if (restored === null || decision.refused !== null || !mayHaveBeenOrdered(call, restored)) return decision
+  // Of several orders in the lost time each has had a key of its own: that this key may be sent again says nothing of the others.
+  const asked = policy.answer === 'providerKey' && policy.hasLookup ? { ...decision.call, keySpent: true } : decision.call
+  const presumed = decide(asked, { type: 'restored', ...restored }, policy, now, entropy)
+  return presumed.call === asked ? decision : { ...presumed, alerts: [...decision.alerts, ...presumed.alerts] }
 }
 
 /** What holds of every record, whatever happened (kept on in production). */

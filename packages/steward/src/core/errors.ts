@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   STEWARD_ENCRYPTION_KEY_MISSING: 'The record is encrypted under a key that this process was not given.',
   STEWARD_SUPERSEDES_REFUSED: 'The call to be superseded may have happened, or is unknown.',
   STEWARD_CALL_NOT_FOUND: 'No such call.',
+  STEWARD_CALL_FORGOTTEN: 'The store has no record any more of a call that it had stored.',
   STEWARD_ACTION_REFUSED: 'The action is not safe or not possible in the state of the call.',
   STEWARD_REASON_MISSING: 'An action by a person needs who and why.',
   STEWARD_FACT_INVALID: 'The fact does not say enough to be stored.',

@@ -9,11 +9,12 @@ import type { Store } from '../ports/store.ts'
 import type { Migration } from '../store-sql/migrations.ts'
 import { World } from '../testing/conformance/world.ts'
 import { migratePostgres, postgres } from './index.ts'
-import { Connections } from './pool.ts'
+import { Connections, type PgPool } from './pool.ts'
 import { migrateSchema, type OpeningOptions, openSchema, POSTGRES_MIGRATIONS } from './schema.ts'
-import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
+import { meddledPool, type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
 const FIXTURE = readFileSync(join(import.meta.dirname, 'schema-1.fixture.sql'), 'utf8')
+const MARK = "SELECT value FROM steward.steward_meta WHERE name = 'time_high_water'"
 /** A moment after the fixture was written. */
 const THEN = 1_795_839_720_000
 const opening = { namespace: 'default', notice: () => undefined }
@@ -21,6 +22,16 @@ const opening = { namespace: 'default', notice: () => undefined }
 /** What a later version may add: to its tables and to this one's. */
 const LATER: Migration = { version: 2, needs: 1, statements: () => ['ALTER TABLE steward_open ADD COLUMN colour TEXT', 'CREATE TABLE steward_colour (name TEXT PRIMARY KEY)'] }
 const LATEST: Migration = { version: 3, needs: 3, statements: () => ['DROP TABLE steward_colour'] }
+
+async function until(claim: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; !(await claim()); turn++) if (turn > 10_000) throw new Error('did not come true')
+}
+
+/** Longer than what does not wait for anybody takes, and what waits would still wait. */
+async function turnsLater(pool: pg.Pool): Promise<string> {
+  for (let turn = 0; turn < 2_000; turn++) await pool.query('SELECT 1')
+  return 'it waits'
+}
 
 describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   let server: PostgresServer
@@ -61,7 +72,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     ends.push(() => store.close())
     return store
   }
-  function at(pool: pg.Pool, steps: readonly Migration[], schema = 'steward'): OpeningOptions {
+  function at(pool: PgPool, steps: readonly Migration[], schema = 'steward'): OpeningOptions {
     return { connections: new Connections({ name: 'it', pool, limit: 2, prepare: false, statementMs: 10_000 }), schema, name: 'it', steps, ...opening }
   }
 
@@ -103,6 +114,44 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     expect(reports).toContainEqual({ from: 1, to: 2, statements: LATER.statements({} as never) })
     expect(await migrateSchema(at(pool, steps), false)).toEqual({ from: 2, to: 2, statements: [] })
     expect((await pool.query("SELECT name, value FROM steward.steward_meta WHERE name LIKE 'schema%' ORDER BY name")).rows).toEqual([{ name: 'schema_needs', value: '1' }, { name: 'schema_version', value: '2' }])
+  })
+
+  it('lets the version before work, and others of it open, while it is under way', async () => {
+    const { pool } = await withVersion1()
+    const store = await open(pool)
+    const steps = [...POSTGRES_MIGRATIONS, { version: 2, needs: 1, statements: () => ['CREATE TABLE steward_colour (name TEXT PRIMARY KEY)'] }]
+    const reached = Promise.withResolvers<void>()
+    const released = Promise.withResolvers<void>()
+    const holding = meddledPool(pool, async (text, run) => {
+      const result = await run()
+      if (text.startsWith('CREATE TABLE steward_colour')) {
+        reached.resolve()
+        await released.promise
+      }
+      return result
+    })
+    const migrating = migrateSchema(at(holding, steps), false)
+    ends.push(async () => { released.resolve(); await migrating.catch(() => undefined) })
+    await reached.promise
+    // Another one that would migrate waits for it.
+    const another = migrateSchema(at(pool, steps), false)
+    await until(async () => (await pool.query("SELECT 1 FROM pg_locks WHERE relation = 'steward.steward_meta'::regclass AND NOT granted")).rows.length === 1)
+    const lanes = [{ operation: 'charge', versions: [1] }]
+    const lease = { worker: 'w', epoch: 1 }
+    const beating = { now: THEN + 10_000, lease, leaseUntilAt: THEN + 20_000, operations: ['charge'], lanes }
+    const working = (async () => {
+      await store.enlist({ ...lease, host: 'h', pid: 1, startedAt: THEN, beatAt: THEN, leaseUntilAt: THEN + 4_000, lanes, release: null })
+      const marked = await pool.query(MARK)
+      const pulse = await store.pulse(beating)
+      expect((await pool.query(MARK)).rows).not.toEqual(marked.rows)
+      await store.insert([{ kind: 'insert', call: { ...samples.call({ key: 'meanwhile', createdAt: THEN, dueAt: THEN }), operation: 'charge' }, factsSeen: 0 }])
+      const claimed = await store.claim({ lease, lanes, limit: 10, now: THEN, pausedGroups: [] })
+      return { alive: pulse.alive, claimed: claimed.map((call) => call.key).sort(), opened: await (await open(pool)).find('charge', 'meanwhile') }
+    })()
+    expect(await Promise.race([working, turnsLater(pool)])).toMatchObject({ alive: true, claimed: ['meanwhile', 'waiting'], opened: { key: 'meanwhile' } })
+    released.resolve()
+    expect(await Promise.all([migrating, another])).toMatchObject([{ from: 1, to: 2 }, { to: 2 }])
+    expect((await migrateSchema(at(pool, steps), true)).statements).toEqual([])
   })
 
   it('skips versions, and refuses the version before only where the schema says so', async () => {

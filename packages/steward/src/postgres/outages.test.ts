@@ -12,7 +12,7 @@ import type { StewardOptions } from '../runtime/api.ts'
 import { Steward } from '../runtime/steward.ts'
 import { postgres, type PgPool } from './index.ts'
 import { charging, HoldingProvider } from './outages.fixture.ts'
-import { type PostgresServer, postgresServer } from './server.fixture.ts'
+import { meddledPool, type PostgresServer, postgresServer } from './server.fixture.ts'
 
 let server: PostgresServer
 let pool: pg.Pool
@@ -55,24 +55,12 @@ const sentOnce = (keys: readonly string[]): void => expect([...provider.reached]
 
 /** A pool whose connections lose the answers that `loses` picks, after the server has carried out what was asked. */
 function losing(loses: (text: string, rows: number) => boolean): PgPool {
-  return {
-    on: () => undefined,
-    end: () => Promise.resolve(),
-    connect: async () => {
-      const client = await pool.connect()
-      return {
-        on: (event: string, listener: (...about: unknown[]) => void) => client.on(event as 'error', listener),
-        removeListener: (event: string, listener: (...about: unknown[]) => void) => client.removeListener(event, listener),
-        release: (destroy?: Error | boolean) => client.release(destroy),
-        query: async (config: { readonly text: string }) => {
-          const result = await client.query(config as pg.QueryConfig)
-          // A text of several statements is answered by several results.
-          if (!Array.isArray(result) && loses(config.text, result.rows.length)) throw new Error('Connection terminated unexpectedly')
-          return result
-        },
-      }
-    },
-  }
+  return meddledPool(pool, async (text, run) => {
+    const result = await run()
+    // A text of several statements is answered by several results.
+    if (!Array.isArray(result) && loses(text, result.rows.length)) throw new Error('Connection terminated unexpectedly')
+    return result
+  })
 }
 
 it('settles or sends again everything a killed worker had in flight, within 10 s at default settings', { timeout: 40_000 }, async () => {

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../ports/store.ts'
 import { alert, begun, changed, claimOf, ended, enlist, inserting, OPERATION, pulse, put, running, START, World, write } from '../testing/conformance/world.ts'
 import { migratePostgres, postgres, type PgPool, type PostgresOptions } from './index.ts'
-import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
+import { type Meddle, meddledPool, type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
 describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   let server: PostgresServer
@@ -32,22 +32,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     opened.push(store)
     return store
   }
-  /** The pool, with a say in what its connections do. */
-  function meddling(meddle: (text: string, run: () => Promise<pg.QueryResult>) => Promise<pg.QueryResult>): PgPool {
-    return {
-      on: () => undefined,
-      end: () => Promise.resolve(),
-      connect: async () => {
-        const client = await pool.connect()
-        return {
-          on: (event: string, listener: (...about: unknown[]) => void) => client.on(event as 'error', listener),
-          removeListener: (event: string, listener: (...about: unknown[]) => void) => client.removeListener(event, listener),
-          release: (destroy?: Error | boolean) => client.release(destroy),
-          query: (config: { readonly text: string }) => meddle(config.text, () => client.query(config as pg.QueryConfig)),
-        }
-      },
-    }
-  }
+  const meddling = (meddle: Meddle): PgPool => meddledPool(pool, meddle)
   /** When some other connection waits for a lock of the schema's tables. */
   async function somebodyWaits(on = pool): Promise<void> {
     for (;;) {

@@ -15,7 +15,8 @@
  * meet at. Counts of open calls are not kept: every submit of every machine would wait for the row that counts.
  *
  * Authority: `steward_meta` tells the version. Of several processes that open at once one gets its table lock and
- * migrates; the others wait, read again, and find it done. A process that dies in between leaves what was.
+ * migrates; the others wait, read again, and find it done. The version before goes on meanwhile, as far as the tables that are
+ * altered let it. A process that dies in between leaves what was.
  */
 import { StewardError } from '../core/errors.ts'
 import type { MigrationReport } from '../ports/store.ts'
@@ -134,7 +135,8 @@ async function migrate(session: Session, options: OpeningOptions): Promise<Meta>
   if (place?.['there'] !== true) await session.query(`CREATE SCHEMA ${quoted(schema)}`)
   await session.query(`SET LOCAL search_path TO ${quoted(schema)}`)
   await session.query('CREATE TABLE IF NOT EXISTS steward_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)')
-  await session.query('LOCK TABLE steward_meta IN ACCESS EXCLUSIVE MODE')
+  // Held by one at a time, and in nobody's way who reads it or writes the mark of time into it with a heartbeat.
+  await session.query('LOCK TABLE steward_meta IN SHARE UPDATE EXCLUSIVE MODE')
   const known = (await readMeta((text, values) => session.query(text, values), schema)) ?? new Map<string, string>()
   refuseOthers(known, options)
   const set = (key: string, value: string): Promise<unknown> => session.query('INSERT INTO steward_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value', [key, value])

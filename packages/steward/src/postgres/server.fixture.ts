@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
+import type { PgPool } from './pool.ts'
 
 export type Version = 15 | 18
 
@@ -103,6 +104,26 @@ export async function postgresServer(version: Version, settings: Readonly<Record
       await Promise.all(pools.map((pool) => pool.end()))
       await end('SIGINT')
       rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Has a say in what becomes of a statement: runs it or not, waits, takes its answer or loses it. */
+export type Meddle = (text: string, run: () => Promise<pg.QueryResult>) => Promise<pg.QueryResult>
+
+/** The pool, with a say in what its connections do. */
+export function meddledPool(pool: pg.Pool, meddle: Meddle): PgPool {
+  return {
+    on: () => undefined,
+    end: () => Promise.resolve(),
+    connect: async () => {
+      const client = await pool.connect()
+      return {
+        on: (event: string, listener: (...about: unknown[]) => void) => client.on(event as 'error', listener),
+        removeListener: (event: string, listener: (...about: unknown[]) => void) => client.removeListener(event, listener),
+        release: (destroy?: Error | boolean) => client.release(destroy),
+        query: (config: { readonly text: string }) => meddle(config.text, () => client.query(config as pg.QueryConfig)),
+      }
     },
   }
 }

@@ -95,7 +95,11 @@ export type PerformOptions<Input> = Omit<OwnTxOptions<Input>, 'runAt'> & {
 export type Submitted<Result> = CallRef & {
   /** `joined`: the key already belonged to a call with the same input. */
   readonly status: 'created' | 'joined'
-  /** Resolves at an end or `in_doubt`; after `wait` with whatever is known. Without `wait` it waits for ever. */
+  /**
+   * Resolves at an end or `in_doubt`; after `wait` with whatever is known. Without `wait` it waits for ever.
+   *
+   * @throws StewardError STEWARD_CALL_FORGOTTEN when the store has no record of the call any more, STEWARD_CLOSED.
+   */
   outcome(options?: { readonly wait?: Duration }): Promise<Outcome<Result>>
 }
 

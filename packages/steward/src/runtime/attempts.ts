@@ -16,6 +16,7 @@ import type { ControlWrite, Lease } from '../ports/store.ts'
 import { RunningAttempt } from './attempt.ts'
 import { change, type Changing } from './change.ts'
 import { keepForgotten } from './early.ts'
+import { acceptedForgotten } from './evidence.ts'
 import { type Hold, type HoldRules, providerHold } from './hold-rules.ts'
 import { type Registered, upgradeInput } from './operation.ts'
 import type { Parts } from './parts.ts'
@@ -298,7 +299,7 @@ export class Attempts {
     const denies = verdict.kind === 'rejected' || verdict.kind === 'not_applied'
     if (denies && controls.setBack !== null) return false
     const stored = await store.get(run.call.id)
-    if (!stored) await this.#lateOfForgotten(run, verdict)
+    if (!stored) await this.#lateOfForgotten(run, verdict, event)
     else {
       const decision = await change(this.#changing(run.registered), stored, event, { lapseFirst: run.n, ...(denies ? { controlsRev: controls.rev } : {}) })
       if (decision.refused !== null) {
@@ -310,13 +311,17 @@ export class Attempts {
   }
 
   /** A database that was set back may not know the call at all. That it happened is true all the same: whoever submits it again must not send it again. */
-  async #lateOfForgotten({ call, registered, n }: RunningAttempt, verdict: Verdict): Promise<void> {
+  async #lateOfForgotten({ call, registered, n }: RunningAttempt, verdict: Verdict, event: CallEvent): Promise<void> {
     const { store, system, log } = this.#o
-    if (verdict.kind === 'accepted') log.error('the provider accepted a call that the database does not have; look at the provider', { operation: call.operation, key: call.key, callId: call.id, reference: verdict.reference })
+    if (verdict.kind === 'accepted') {
+      // Told by the next pulse, as is what keepForgotten raises.
+      await store.raise([acceptedForgotten(call, verdict.reference, n, store.now())])
+      const successor = await store.find(call.operation, call.key)
+      if (successor !== null) await change(this.#changing(registered), successor, event)
+    }
     if (verdict.kind !== 'applied') return
     const fact: Fact = { kind: 'applied', at: store.now(), by: `late answer of attempt ${n}`, ...(verdict.reference === undefined ? {} : { reference: verdict.reference }) }
     const early = { fact, result: verdict.result }
-    // An alert that this raises is told by the next pulse.
     const successor = await keepForgotten({ store, system, log, onAlerts: () => undefined }, call, early)
     if (successor !== null) await change(this.#changing(registered), successor, { type: 'fact', ...early })
   }

@@ -2,7 +2,8 @@
  * A change of a call by anybody: read, decide, compare-and-set, again when somebody was faster.
  */
 import { type Call, isEnd } from '../core/call.ts'
-import { type CallEvent, type Decision, decide } from '../core/decide.ts'
+import { type CallEvent, type Decision, decide, decideOrder } from '../core/decide.ts'
+import type { Restored } from '../core/set-back.ts'
 import type { Lease, Store } from '../ports/store.ts'
 import type { System } from '../ports/system.ts'
 import { providerHold } from './hold-rules.ts'
@@ -21,6 +22,8 @@ export type ChangeOptions = {
   readonly onlyWhileOpen?: boolean
   /** Write only if no control was set since this revision. */
   readonly controlsRev?: number
+  /** Of an order to send: what a person said of the database's lost commits. */
+  readonly restored?: Restored | null
 }
 
 /** The decision that was stored; a refusal, or a decision that changes nothing, stores nothing. */
@@ -40,7 +43,7 @@ export async function change(around: Changing, call: Call, event: CallEvent, opt
       from = lapse.call
       alerts = lapse.alerts
     }
-    const last = decide(from, event, registered.policy, now, system.random())
+    const last = decideOrder(from, event, registered.policy, now, system.random(), options.restored ?? null)
     const decision = alerts.length === 0 ? last : { ...last, alerts: [...alerts, ...last.alerts] }
     if (decision.refused !== null || decision.call === before) return decision
     const leaseAfter = decision.call.state === 'running' ? 'keep' : 'release'

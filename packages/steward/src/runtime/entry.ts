@@ -8,6 +8,7 @@ import { type Decision, decide, admitsSuccessor } from '../core/decide.ts'
 import { invariant, StewardError } from '../core/errors.ts'
 import { differingDigests, differingFields, digestSalt, fieldDigests } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
+import { mayHaveMovedSince } from '../core/set-back.ts'
 import type { CallerTx, EarlyFact, InsertResult, InsertWrite, Lease, Store } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import type { ControlsCopy } from './controls.ts'
@@ -153,7 +154,7 @@ export class Entrance {
 
   async #try(call: Call, early: readonly EarlyFact[], registered: Registered, mode: Mode, uncertain: Uncertain[]): Promise<Tried> {
     // No await where none is needed: of a burst of submits the first is then on its way to the store while the next are still checked.
-    const superseding = call.supersedes === null ? NOTHING_REPLACED : await this.#superseded(call)
+    const superseding = call.supersedes === null ? NOTHING_REPLACED : await this.#superseded(call, registered.policy.timeoutMs)
     const ours = this.#o.keeper.current ?? (mode === 'begin' ? await this.#o.keeper.ensure() : null)
     const trying = this.#trying(call, early, registered, mode, superseding, ours, uncertain.length > 0)
     const { write, begun, claims } = trying
@@ -308,16 +309,17 @@ export class Entrance {
    * The call to be replaced, judged and marked in the transaction of the insert. Where it may not be replaced, the
    * insert goes out under a guard that never holds: it joins the call of this key if there is one, and stores nothing else.
    */
-  async #superseded(call: Call): Promise<Superseding> {
+  async #superseded(call: Call, timeoutMs: number): Promise<Superseding> {
     const refuse = (why: string): StewardError => new StewardError('STEWARD_SUPERSEDES_REFUSED', `${call.operation} "${call.key}" cannot take the purpose of "${call.supersedes}": ${why}. Nothing was stored or sent. A new key is safe only once the old call certainly did not happen.`, { operation: call.operation, key: call.key, supersedes: call.supersedes })
     if (call.supersedes === call.key) throw refuse('it is the same key')
     const never = (why: string): Superseding => ({ write: { call: { ...call, id: `none ${call.id}` }, expectRev: -1 }, refusal: refuse(why) })
     const old = await this.#o.store.find(call.operation, call.supersedes as string)
     if (!old) return never('there is no such call')
     if (old.supersededBy === call.key) return { write: null, refusal: null }
-    const { setBack } = this.#o.controls
+    const { setBack, restored } = this.#o.controls
     if (setBack !== null) return never(`the database was set back (${setBack.why}), and whether it happened since is not on record until somebody has said what was lost`)
     if (!admitsSuccessor(old)) return never(old.supersededBy !== null ? `"${old.supersededBy}" already does` : `it is ${old.state} (effect: ${old.effect})`)
+    if (restored !== null && mayHaveMovedSince(old, restored, timeoutMs)) return never(`it ended ${old.state} before the database lost commits (since ${new Date(restored.lostSinceAt).toISOString()}), and may have been sent again or replaced in that time. Look at the provider; when it did not happen, say so: refute it with an instant after ${new Date(restored.noticedAt + timeoutMs).toISOString()}`)
     const decision = decide(old, { type: 'superseded', byKey: call.key }, SUPERSEDED_POLICY, this.#o.store.now(), 0)
     return { write: { call: decision.call, expectRev: old.rev }, refusal: null }
   }

@@ -62,6 +62,16 @@ function invalid(why: string): StewardError {
   return new StewardError('STEWARD_FACT_INVALID', `${why}. Nothing was stored.`)
 }
 
+/** The provider took a call of which the database has no record: no fact says so, since it may not have happened yet. */
+export function acceptedForgotten(call: CallRef, reference: string, attempt: number, at: number): Alert {
+  const { id, operation, key } = call
+  return {
+    id: `accepted_forgotten:${id}:${reference}`, kind: 'accepted_forgotten', severity: 'page', at, operation, callId: id, key, state: null,
+    message: `The provider took ${operation} "${key}" as ${reference}, says the late answer of attempt ${attempt}, but the database has no record of call ${id}: it was set back to before it, or has pruned it. Its result comes to nobody, and whoever submits the key anew may send it again.`,
+    next: `Look for ${reference} at the provider before the key is submitted again; if it happened: steward.confirm('${operation}', '${key}', { by, reference: '${reference}' }).`,
+  }
+}
+
 /** What is left to do for a call whose record is gone: say that its recorded end was wrong. */
 export function correctedWhenPruned(call: CallRef, state: State, fact: Fact, at: number): Alert {
   const { id, operation, key } = call

@@ -1,6 +1,7 @@
 /** Who may send and write, when processes freeze, block and close. */
 import { expect, it } from 'vitest'
-import { none, providerKey, referenced } from '../ports/definition.ts'
+import type { Call } from '../core/call.ts'
+import { natural, none, providerKey, referenced } from '../ports/definition.ts'
 import { answers, gate, onEachStore, type Process, scripted, silent, type World } from './world.fixture.ts'
 
 const idempotency = providerKey({ retention: '1h' })
@@ -47,6 +48,27 @@ onEachStore((make) => {
     expect(second.lines.some((line) => line.message.includes('a worker is gone'))).toBe(true)
     expect(await world.alerted()).toEqual([])
     expect(watcher.lines).toEqual([])
+  })
+
+  it('takes over what goes on after hundreds of broken records of the same dead worker, and ends its look', async () => {
+    const world = make()
+    const [broken, whole] = [210, 3]
+    const charge = scripted(world, { idempotency: natural('x'), timeout: '2s' }, ...Array.from({ length: broken + whole }, () => silent), answers(1))
+    const frozen = await world.work({ operations: [charge], concurrency: 1_000 })
+    for (const [name, n] of [['broken', broken], ['whole', whole]] as const) {
+      await world.got(frozen.steward.submitMany(charge, Array.from({ length: n }, (_, i) => ({ key: `${name} ${i}`, input: {} }))))
+    }
+    await world.until(() => charge.sent.length === broken + whole)
+    freeze(frozen)
+    const rescuer = await world.open({ operations: [charge] })
+    rescuer.watched.alter = (method, answer) => (method === 'orphans' ? (answer as Call[]).map((call) => (call.key.startsWith('broken') ? { ...call, facts: null as never } : call)) : answer)
+    let looks = 0
+    rescuer.watched.refuse = (method) => { if (method === 'orphans' && looks++ > 100) throw new Error('it looks and looks') }
+    rescuer.steward.start()
+    for (let i = 0; i < whole; i++) await world.reaches(charge, `whole ${i}`, 'succeeded')
+    expect(looks).toBeLessThan(50)
+    expect((await world.call(charge, 'broken 0')).state).toBe('running')
+    expect((await world.alerted()).filter((kind) => kind === 'invariant_broken')).toHaveLength(broken)
   })
 
   it('works again under a new identity after it lost its lease', async () => {

@@ -5,14 +5,14 @@ import type { Store } from '../ports/store.ts'
 import { Outcomes } from './outcomes.ts'
 import { VirtualSystem, VirtualTime } from './world.fixture.ts'
 
-const running = { id: 'c_1', state: 'running' } as Call
+const running = { id: 'c_1', operation: 'charge', key: 'o_1', state: 'running' } as Call
 const succeeded = { id: 'c_1', state: 'succeeded' } as Call
 
 /** A store that answers when it is told to. */
 function slowStore() {
   const asked: { readonly resolve: (call: Call | null) => void; readonly reject: (error: Error) => void }[] = []
   const get = (): Promise<Call | null> => new Promise((resolve, reject) => void asked.push({ resolve, reject }))
-  const getMany = async (): Promise<readonly (Call | null)[]> => [await get()]
+  const getMany = async (): Promise<readonly Call[]> => get().then((call) => (call === null ? [] : [call]))
   const time = new VirtualTime()
   const system = new VirtualSystem(time)
   const pass = (ms: number): void => {
@@ -59,4 +59,42 @@ it('says that there is no such call, and that the store could not be asked', asy
   asked[1]?.reject(new Error('the store is away'))
   expect(await none).toBeNull()
   await expect(refused).rejects.toThrow('the store is away')
+})
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+it.each([['as stored', running], ['from an open transaction, and seen since', null]])('says that the store has forgotten a call that was known %s', async (_how, seen) => {
+  const { asked, pass, outcomes } = slowStore()
+  const heard = outcomes.wait('c_1', running, null, seen)
+  const refused = expect(heard).rejects.toMatchObject({ code: 'STEWARD_CALL_FORGOTTEN', message: expect.stringContaining('charge "o_1"') as unknown, details: { operation: 'charge', key: 'o_1', callId: 'c_1' } })
+  if (seen === null) {
+    pass(500)
+    asked.shift()?.resolve(running)
+    await turn()
+  }
+  pass(500)
+  asked.shift()?.resolve(null)
+  await refused
+})
+
+it('goes on waiting for a call whose commit nobody has seen yet', async () => {
+  const { asked, pass, outcomes } = slowStore()
+  const heard = outcomes.wait('c_1', running, null, null)
+  pass(500)
+  // It is committed, and awaited by another, while the store still answers with what was before.
+  const other = outcomes.wait('c_1', running, null)
+  asked.shift()?.resolve(null)
+  await turn()
+  pass(500)
+  asked.shift()?.resolve(succeeded)
+  expect(await Promise.all([heard, other])).toEqual([succeeded, succeeded])
+})
+
+it('says so, too, where its time to wait is over first', async () => {
+  const { asked, pass, outcomes } = slowStore()
+  const waitMs = 100
+  const refused = expect(outcomes.wait('c_1', running, waitMs)).rejects.toMatchObject({ code: 'STEWARD_CALL_FORGOTTEN' })
+  pass(waitMs)
+  asked.shift()?.resolve(null)
+  await refused
 })

@@ -2,10 +2,12 @@
  * Who waits for the outcome of which call.
  *
  * Calls worked by this process report at once; calls of other processes are found by asking the store, after
- * its hints (at most every 5 ms) and at least every half second: hints may be lost, the sweep is not.
+ * its hints (at most every 5 ms) and at least every half second: hints may be lost, the sweep is not. A call that was
+ * stored and is not there any more is never decided: whoever waits for it is told.
  */
 import type { Call } from '../core/call.ts'
 import { isEnd } from '../core/call.ts'
+import { StewardError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import type { Outcome } from '../ports/outcome.ts'
 import type { Store } from '../ports/store.ts'
@@ -39,7 +41,8 @@ export function outcomeOf<Result>(call: Call): Outcome<Result> {
   }
 }
 
-type Waiter = { readonly resolve: (call: Call | null) => void; readonly reject: (error: Error) => void }
+/** `seen`: the call as it was in the store; `null` where it may not be committed yet. */
+type Waiter = { seen: Call | null; readonly resolve: (call: Call | null) => void; readonly reject: (error: Error) => void }
 
 export class Outcomes {
   readonly #store: Store
@@ -57,15 +60,26 @@ export class Outcomes {
     this.#system = system
   }
 
-  /** The call once it is decided, or as it is after `waitMs`; `null` when there is none. */
-  async wait(id: string, known: Call | null, waitMs: number | null): Promise<Call | null> {
+  /**
+   * The call once it is decided, or as it is after `waitMs`; `null` when there is none.
+   *
+   * @param seen the call as it is known to be stored; `null` where it may not be committed yet.
+   * @throws StewardError STEWARD_CALL_FORGOTTEN when the store has no record of it any more.
+   */
+  async wait(id: string, known: Call | null, waitMs: number | null, seen = known): Promise<Call | null> {
     if (known && isDecided(known)) return known
     this.#refuseIfStopped(id)
     if (waitMs === 0) return known ?? (await this.#store.get(id))
     return await new Promise<Call | null>((resolve, reject) => {
-      let seen = known
-      const stop = waitMs === null ? null : this.#system.after(waitMs, () => { drop(); void this.#store.get(id).then(resolve, () => resolve(seen)) })
+      const stop = waitMs === null ? null : this.#system.after(waitMs, () => {
+        drop()
+        this.#store.get(id).then((call) => {
+          if (call === null && waiter.seen !== null) reject(forgotten(waiter.seen))
+          else resolve(call)
+        }, () => resolve(waiter.seen ?? known))
+      })
       const waiter: Waiter = {
+        seen,
         resolve: (decided) => { stop?.(); resolve(decided) },
         reject: (error) => { stop?.(); reject(error) },
       }
@@ -77,7 +91,7 @@ export class Outcomes {
       if (known) return
       // Asked by one who listens already: what is decided while the store answers is heard.
       this.#store.get(id).then((call) => {
-        seen = call
+        waiter.seen = call
         if (call && !isDecided(call)) return
         drop()
         waiter.resolve(call)
@@ -132,7 +146,9 @@ export class Outcomes {
     try {
       const ids = [...this.#waiting.keys()]
       for (let i = 0; i < ids.length; i += PAGE) {
-        for (const call of await this.#store.getMany(ids.slice(i, i + PAGE))) this.changed(call)
+        // Who joins in meanwhile may have seen a commit that this answer has not.
+        const asked = new Map(ids.slice(i, i + PAGE).map((id) => [id, [...(this.#waiting.get(id) ?? [])]]))
+        this.#found(asked, await this.#store.getMany([...asked.keys()]))
       }
     } catch {
       // The store does not answer now; the next sweep asks again, and the waiter's own limit still holds.
@@ -143,6 +159,21 @@ export class Outcomes {
     }
   }
 
+  #found(asked: ReadonlyMap<string, readonly Waiter[]>, calls: readonly Call[]): void {
+    const found = new Map(calls.map((call) => [call.id, call]))
+    for (const [id, waiters] of asked) {
+      const call = found.get(id)
+      for (const waiter of waiters) {
+        if (call !== undefined) waiter.seen = call
+        else if (waiter.seen !== null) {
+          this.#drop(id, waiter)
+          waiter.reject(forgotten(waiter.seen))
+        }
+      }
+      if (call !== undefined) this.changed(call)
+    }
+  }
+
   /** Nobody is left waiting for ever: each waiter is told that this process stops asking. */
   stop(error: (callId: string) => Error): void {
     this.#stopped = error
@@ -150,4 +181,8 @@ export class Outcomes {
     for (const [id, waiters] of this.#waiting) for (const waiter of waiters) waiter.reject(error(id))
     this.#waiting.clear()
   }
+}
+
+function forgotten({ id, operation, key }: Call): StewardError {
+  return new StewardError('STEWARD_CALL_FORGOTTEN', `call ${id} of ${operation} "${key}" was stored, and the store has no record of it any more: the database was set back to before it, or its record was pruned after its end. It may have been sent and may have happened; nobody goes on with it. Look at the provider, confirm it if it happened, then submit it again with the same key: what was pruned answers with its end, what was forgotten is a new call.`, { operation, key, callId: id })
 }

@@ -154,11 +154,20 @@ export class Recorder {
       const { result, handler } = await this.#store.writeSettling(write, this.inTx(write.call, registered))
       if (handler !== undefined && result.ok) {
         this.#log.error('onSettled threw; the call has ended all the same, the handler is called again', { operation: write.call.operation, key: write.call.key, error: thrownText(handler) })
-        await this.#store.settleTold(write.call.id, this.#store.now() + SETTLE_RETRY_MS, 1)
+        await this.#tellLater(write.call)
       }
       this.#told({ write, done }, result)
     } catch (error) {
       this.#say({ write, done }, { ok: false, why: 'store', error: asError(error) })
+    }
+  }
+
+  /** The end is on record, and its mark is due: where it cannot be put off, the handler is called again at once. */
+  async #tellLater(call: Call): Promise<void> {
+    try {
+      await this.#store.settleTold(call.id, this.#store.now() + SETTLE_RETRY_MS, 1)
+    } catch (error) {
+      this.#log.warn('that onSettled threw could not be stored; it is called again at once, and this time is not counted', { operation: call.operation, key: call.key, error: String(error) })
     }
   }
 

@@ -43,10 +43,15 @@ const UNWORKED_MS = 30_000
 /** Ended calls are pruned this often, a page at a time. */
 const PRUNE_MS = 5_000
 const PAGE = 200
+/** What could not be lapsed is let lie for so long, and no more calls than this: each look reads them again. */
+const LEFT_MS = 60_000
+const LEFT_MOST = 2_000
 
 export class Recovery {
   readonly #o: RecoveryOptions
   readonly #stops = new Map<string, () => void>()
+  /** Calls of dead workers that could not be lapsed, and when that is tried again: they must not hide what lies behind them. */
+  readonly #left = new Map<string, number>()
   #stopped = false
 
   constructor(options: RecoveryOptions) {
@@ -96,31 +101,39 @@ export class Recovery {
     const dead = await store.fenceDead(store.now(), keeper.current?.worker ?? null)
     for (const worker of dead) log.warn('a worker is gone; its claimed calls go back, its begun attempts are unknown', { worker: worker.worker, pid: worker.pid, host: worker.host })
     let lapsed = 0
+    const now = store.now()
+    for (const [id, againAt] of this.#left) if (againAt <= now) this.#left.delete(id)
     for (;;) {
-      const orphans = await store.orphans(PAGE, this.#o.registry.names())
-      const outcomes = await Promise.all(orphans.map((call) => this.#lapse(call, dead.find((worker) => worker.worker === lastWorker(call))?.worker)))
-      lapsed += outcomes.length
-      if (orphans.length < PAGE) break
+      const orphans = await store.orphans(PAGE + this.#left.size, this.#o.registry.names())
+      const fresh = orphans.filter((call) => !this.#left.has(call.id))
+      await Promise.all(fresh.map(async (call) => {
+        if (await this.#lapse(call, dead.find((worker) => worker.worker === lastWorker(call))?.worker)) lapsed++
+        else this.#left.set(call.id, now + LEFT_MS)
+      }))
+      if (fresh.length < PAGE || this.#left.size >= LEFT_MOST) break
     }
     if (dead.length > 0 || lapsed > 0) this.#o.onRecovered()
   }
 
-  async #lapse(call: Call, worker: string | undefined): Promise<void> {
+  /** @returns whether it is lapsed now. */
+  async #lapse(call: Call, worker: string | undefined): Promise<boolean> {
     const running = call.open.find((attempt) => attempt.closedAt === null)
-    if (call.state !== 'running' || !running) return
+    if (call.state !== 'running' || !running) return false
     const registered = this.#o.registry.require(call.operation)
     const why = worker === undefined ? 'its worker was gone' : `worker ${worker} died or froze while it ran`
-    await this.#alone(call, change({ ...this.#o, registered }, call, { type: 'lapsed', why }, { onlyWhileRunning: running.n }))
+    const decision = await this.#alone(call, change({ ...this.#o, registered }, call, { type: 'lapsed', why }, { onlyWhileRunning: running.n }))
+    return decision !== null && decision.refused === null
   }
 
-  /** One call that breaks must not keep a round from the others. */
-  async #alone(call: Call, work: Promise<unknown>): Promise<void> {
+  /** One call that breaks must not keep a round from the others: it is told of, and `null` is what became of it. */
+  async #alone<Value>(call: Call, work: Promise<Value>): Promise<Value | null> {
     try {
-      await work
+      return await work
     } catch (error) {
       if (error instanceof StewardError) throw error
       this.#o.log.error('a round stopped working on a call; it stays as stored', { operation: call.operation, key: call.key, error: String(error) })
       await this.#o.store.raise([invariantBroken(call, error, this.#o.store.now())])
+      return null
     }
   }
 

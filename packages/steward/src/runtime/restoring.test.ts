@@ -1,9 +1,9 @@
 /** A database that came back as it was before: nobody sends on its word until a person has said what it lost. */
 import { describe, expect, it } from 'vitest'
-import { natural, none, providerKey, reconcile } from '../ports/definition.ts'
+import { accepted, natural, none, providerKey, reconcile } from '../ports/definition.ts'
 import { backupOf as backupOfFile } from '../sqlite/backup.fixture.ts'
 import { backupOf as backupOfSchema } from '../postgres/backup.fixture.ts'
-import { ana, answers, gate, lost, onEachStore, scripted, status, type World } from './world.fixture.ts'
+import { ana, answers, gate, lost, onEachStore, scripted, type Sent, status, type World } from './world.fixture.ts'
 
 /** Copies what the world has stored; what returns sets it back, under its processes. */
 async function backup(world: World): Promise<() => Promise<void>> {
@@ -116,6 +116,47 @@ onEachStore((make, kind) => {
       await world.reaches(charge, 'forgotten', 'succeeded')
       await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
       await world.pass(5_000)
+      expect(charge.sent).toHaveLength(1)
+    })
+
+    it('ends the wait for its outcome, and says what that leaves', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API'), timeout: '60s' }, gate().step)
+      const { steward } = await world.work({ operations: [charge] })
+      await world.pass(2_000)
+      const restore = await backup(world)
+      const submitted = await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      const heard = Promise.allSettled([submitted.outcome(), steward.outcome(charge, 'forgotten')])
+      await world.until(() => charge.sent.length === 1)
+      await restore()
+      expect(await world.got(heard)).toMatchObject(Array.from({ length: 2 }, () => ({ status: 'rejected', reason: { code: 'STEWARD_CALL_FORGOTTEN' } })))
+    })
+
+    const taken = accepted('ch_1')
+
+    it('tells people, once, of one that the provider took: no fact says yet that it happened', async () => {
+      const { world, first, charge, steward } = await forgotten()
+      const { alerts, watched } = world.processes[0]!
+      let raises = 0
+      watched.refuse = (method) => { if (method === 'raise' && raises++ === 0) throw new Error('the connection broke') }
+      watched.loseAnswer = (method) => { if (method === 'raise' && raises === 2) throw new Error('the connection broke') }
+      first.release(taken)
+      await world.pass(10_000)
+      expect(raises).toBe(3)
+      const told = alerts.filter((alert) => alert.kind === 'accepted_forgotten')
+      expect(told).toMatchObject([{ severity: 'page', operation: 'charge', key: 'forgotten', state: null, message: expect.stringContaining('took charge "forgotten" as ch_1') as unknown, next: expect.stringContaining('confirm') as unknown }])
+      expect(await world.got(steward.find(charge, 'forgotten'))).toBeNull()
+    })
+
+    it('has the call that was submitted again meanwhile wait for the result of what the provider took', async () => {
+      const { world, first, charge, steward } = await forgotten()
+      await world.got(steward.submit(charge, { key: 'forgotten', input: {} }))
+      first.release(taken)
+      await world.reaches(charge, 'forgotten', 'accepted')
+      expect(await world.alerted()).toContain('accepted_forgotten')
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 60_000 }))
+      await world.pass(5_000)
+      expect(await world.call(charge, 'forgotten')).toMatchObject({ state: 'accepted' })
       expect(charge.sent).toHaveLength(1)
     })
   })
@@ -246,6 +287,110 @@ onEachStore((make, kind) => {
     await expect(world.got(steward.submit(charge, successor))).rejects.toMatchObject({ code: 'STEWARD_SUPERSEDES_REFUSED' })
     await world.pass(3_000)
     expect(charge.sent).toHaveLength(1)
+  })
+
+  describe('what people order after the loss, and may have ordered in the lost time already', () => {
+    const found = (): Promise<{ found: object }> => Promise.resolve({ found: { id: 'ch_1' } })
+    const kinds = { keyed: providerKey({ retention: '24h' }), looked: providerKey({ retention: '24h', lookup: found }), asked: reconcile(found, { settle: '1s' }), put: natural('a PUT'), blind: none('a blind API') }
+    const names = Object.keys(kinds) as (keyof typeof kinds)[]
+
+    /** One call of each answer, brought `before`; what the order then did is lost with the database, and it is given again. */
+    async function orderedAgain(world: World, was: 'rejected' | 'due later', order: 'redrive' | 'retryNow') {
+      const all = Object.fromEntries(names.map((name) => [name, scripted(world, { name, idempotency: kinds[name], giveUpAfter: '2h' }, ...(was === 'rejected' ? [status(402)] : []), answers({ id: 'ch_1' }))])) as Record<keyof typeof kinds, ReturnType<typeof scripted>>
+      const { steward } = await world.work({ operations: Object.values(all) })
+      for (const name of names) {
+        await world.got(steward.submit(all[name], { key: 'a', input: {}, ...(was === 'due later' ? { runAt: world.time.wallMs + 3_600_000 } : {}) }))
+        if (was === 'rejected') await world.reaches(all[name], 'a', 'rejected')
+      }
+      await world.pass(3_000)
+      const restore = await backup(world)
+      await world.pass(3_000)
+      const lostSince = world.time.wallMs
+      for (const name of names) await world.got(steward[order](all[name], 'a', ana))
+      for (const name of names) await world.reaches(all[name], 'a', 'succeeded')
+      const before = Object.fromEntries(names.map((name) => [name, [...all[name].sent]])) as Record<keyof typeof kinds, Sent[]>
+      await world.pass(3_000)
+      await restore()
+      await world.pass(10_000)
+      expect(await world.got(steward.restored({ ...ana, lostSince }))).toMatchObject({ presumed: { sentAgain: 0, lookedUp: 0, inDoubt: 0, running: 0 } })
+      for (const name of names) await world.got(steward[order](all[name], 'a', ana))
+      const sentSince = (name: keyof typeof kinds): readonly Sent[] => all[name].sent.slice(before[name].length)
+      return { all, before, sentSince }
+    }
+
+    it.each([['redrive', 'rejected'], ['retryNow', 'due later']] as const)('%s: it is sent again under its key, asked about first, or in doubt, as its answer allows', async (order, was) => {
+      const world = make()
+      const { all, before, sentSince } = await orderedAgain(world, was, order)
+      for (const name of ['keyed', 'put', 'asked', 'looked'] as const) await world.reaches(all[name], 'a', 'succeeded')
+      await world.pass(5_000)
+      expect([sentSince('asked'), sentSince('looked'), sentSince('blind')]).toEqual([[], [], []])
+      expect((await world.call(all.blind, 'a')).state).toBe('in_doubt')
+      expect(sentSince('keyed').map(({ idempotencyKey }) => idempotencyKey)).toEqual([before.keyed.at(-1)?.idempotencyKey])
+      expect((await world.call(all.blind, 'a')).story.slice(-2)).toMatchObject([{ what: 'action', by: ana.by }, { what: 'presumed' }])
+      expect(await world.alerted()).toContain('in_doubt')
+    })
+
+    it('is done once it has been looked up, by evidence from after the loss, or as ever where the end came after it', async () => {
+      const world = make()
+      const asked = scripted(world, { name: 'asked', idempotency: reconcile(() => Promise.resolve({ absent: true as const }), { settle: '1s' }) }, status(402), answers(1))
+      const blind = scripted(world, { name: 'blind', idempotency: none('a blind API') }, status(402), status(402), answers(1))
+      const { steward } = await world.work({ operations: [asked, blind] })
+      for (const operation of [asked, blind]) {
+        await world.got(steward.submit(operation, { key: 'a', input: {} }))
+        await world.reaches(operation, 'a', 'rejected')
+      }
+      await world.pass(3_000)
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 1_000 }))
+      await world.pass(3_000)
+      await world.got(steward.redrive(asked, 'a', ana))
+      await world.reaches(asked, 'a', 'succeeded')
+      expect((await world.call(asked, 'a')).story.map(({ what }) => what)).toEqual(['submitted', 'begun', 'closed', 'action', 'presumed', 'looked', 'begun', 'closed'])
+      await world.got(steward.refute(blind, 'a', { by: "the provider's list", at: world.time.wallMs }))
+      await world.got(steward.redrive(blind, 'a', ana))
+      // Refused again, and redriven again: of that nothing was lost.
+      await world.until(() => blind.sent.length === 2)
+      await world.reaches(blind, 'a', 'rejected')
+      await world.got(steward.redrive(blind, 'a', ana))
+      await world.reaches(blind, 'a', 'succeeded')
+      expect([asked.sent.length, blind.sent.length]).toEqual([2, 3])
+    })
+
+    it('leaves as it is what a dry run of many only looks at, and says what would become of it', async () => {
+      const world = make()
+      const blind = scripted(world, { name: 'blind', idempotency: none('a blind API') }, status(402))
+      const { steward } = await world.work({ operations: [blind] })
+      await world.got(steward.submit(blind, { key: 'a', input: {} }))
+      await world.reaches(blind, 'a', 'rejected')
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 1_000 }))
+      await world.pass(3_000)
+      const many = { states: ['rejected'] as const }
+      expect(await world.got(steward.redriveMany(many, { ...ana, dryRun: true }))).toMatchObject({ matched: 1, redriven: [{ key: 'a' }], refused: [] })
+      expect((await world.call(blind, 'a')).state).toBe('rejected')
+      expect(await world.got(steward.redriveMany(many, ana))).toMatchObject({ matched: 1, redriven: [{ key: 'a' }] })
+      await world.pass(3_000)
+      expect((await world.call(blind, 'a')).state).toBe('in_doubt')
+      expect(blind.sent).toHaveLength(1)
+    })
+
+    it('gives the purpose of a call that ended before to another key only once evidence from after the loss says that it did not happen', async () => {
+      const world = make()
+      const charge = scripted(world, { idempotency: none('a blind API') }, status(402), status(402), answers(1))
+      const { steward } = await world.work({ operations: [charge] })
+      await world.got(steward.submit(charge, { key: 'a', input: {} }))
+      await world.reaches(charge, 'a', 'rejected')
+      await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 1_000 }))
+      await world.pass(3_000)
+      const successor = { key: 'b', input: {}, supersedes: 'a' }
+      await expect(world.got(steward.submit(charge, successor))).rejects.toMatchObject({ code: 'STEWARD_SUPERSEDES_REFUSED', message: expect.stringContaining('lost commits') as unknown })
+      expect(await world.got(steward.find(charge, 'b'))).toBeNull()
+      await world.got(steward.refute(charge, 'a', { by: "the provider's list", at: world.time.wallMs }))
+      await world.got(steward.submit(charge, successor))
+      await world.reaches(charge, 'b', 'rejected')
+      // What ended since then is on record.
+      await world.got(steward.submit(charge, { key: 'c', input: {}, supersedes: 'b' }))
+      await world.reaches(charge, 'c', 'succeeded')
+      expect(charge.sent).toHaveLength(3)
+    })
   })
 
   describe('a person who says what was lost', () => {

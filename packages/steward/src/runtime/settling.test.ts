@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Outcome } from '../ports/outcome.ts'
 import { none, providerKey, SendVerdict } from '../ports/definition.ts'
-import { answers, gate, lost, onEachStore, scripted, throws, unreachable, World } from './world.fixture.ts'
+import { ana, answers, gate, lost, onEachStore, scripted, throws, unreachable, World } from './world.fixture.ts'
 
 const idempotency = providerKey({ retention: '1h' })
 
@@ -56,6 +56,23 @@ onEachStore((make) => {
     await world.until(() => tries === 2)
     await world.pass(10_000)
     expect(tries).toBe(2)
+  })
+
+  it('says that the end stands, and calls the handler again, when the store does not take down that it threw', async () => {
+    const world = make()
+    let tries = 0
+    const charge = scripted(world, { idempotency, onSettled: () => { if (++tries <= 2) throw new Error('orders are down') } }, answers(1))
+    const { steward, watched, lines } = await world.work({ operations: [charge] })
+    watched.refuse = (method) => { if (method === 'settleTold') throw new Error('the connection broke') }
+    expect(await world.got(steward.perform(charge, { key: 'a', input: {} }))).toMatchObject({ state: 'succeeded' })
+    await world.got(steward.submit(charge, { key: 'b', input: {}, runAt: world.time.wallMs + 60_000 }))
+    expect(await world.got(steward.cancel(charge, 'b', ana))).toMatchObject({ state: 'cancelled' })
+    await world.until(() => tries === 4)
+    await world.pass(5_000)
+    expect(tries).toBe(4)
+    expect(charge.sent).toHaveLength(1)
+    expect(lines.map(({ message }) => message).filter((message) => message.includes('could not be stored yet; trying again'))).toEqual([])
+    expect(lines).toContainEqual(expect.objectContaining({ level: 'error', message: expect.stringContaining('onSettled threw; the call has ended all the same') as unknown }))
   })
 
   it('refuses a handler that awaits a submit, which would wait for its own transaction, and stores nothing of it', async () => {

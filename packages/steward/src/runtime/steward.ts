@@ -4,7 +4,7 @@
 import os from 'node:os'
 import process from 'node:process'
 import type { Call, Fact } from '../core/call.ts'
-import { type CallEvent, type Decision, decide } from '../core/decide.ts'
+import { type CallEvent, type Decision, decideOrder } from '../core/decide.ts'
 import { durationMs } from '../core/duration.ts'
 import { StewardError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -176,14 +176,14 @@ export class Steward implements StewardApi {
   async submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>> {
     const registered = this.#registered(operation)
     const made = newCall(this.#intake, registered, options)
-    return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, options.tx ?? 'offer'))
+    return this.#submitted(await this.#enter(made instanceof Promise ? await made : made, registered, options.tx ?? 'offer'), options.tx === undefined)
   }
 
   async submitStatement<I, P, R>(operation: Operation<I, P, R>, options: PlainOptions<I>): Promise<SubmitStatement<R>> {
     const registered = this.#registered(operation)
     refuseTx(operation.name, 'submitStatement', options)
     const { text, values, read } = await this.#entrance.plain(await newCall(this.#intake, registered, options), registered)
-    return { text, values, read: (row) => this.#submitted(read(row)) }
+    return { text, values, read: (row) => this.#submitted(read(row), false) }
   }
 
   async submitMany<I, P, R>(operation: Operation<I, P, R>, items: readonly OwnTxOptions<I>[]): Promise<readonly Submitted<R>[]> {
@@ -194,7 +194,7 @@ export class Steward implements StewardApi {
     const entered = await Promise.allSettled(calls.map((call) => this.#enter(call, registered, 'offer')))
     const refused = entered.flatMap((one, i) => (one.status === 'rejected' ? [{ key: (calls[i] as Call).key, error: one.reason as unknown }] : []))
     if (refused.length > 0) throw someRefused(operation.name, items.length, refused)
-    return entered.map((one) => this.#submitted<R>((one as PromiseFulfilledResult<Entered>).value))
+    return entered.map((one) => this.#submitted<R>((one as PromiseFulfilledResult<Entered>).value, true))
   }
 
   async perform<I, P, R>(operation: Operation<I, P, R>, options: PerformOptions<I>): Promise<Outcome<R>> {
@@ -232,14 +232,14 @@ export class Steward implements StewardApi {
     }
   }
 
-  #submitted<R>({ status, call }: Entered): Submitted<R> {
+  #submitted<R>({ status, call }: Entered, isCommitted: boolean): Submitted<R> {
     return {
       id: call.id, operation: call.operation, key: call.key, status,
       outcome: async (options = {}) => {
         const waitMs = waitMsOf(options.wait, call.operation)
         // What is in this process's hands is not decided yet, and what becomes of it is told here: the store need not be asked.
         const isKnown = call.endedAt !== null || (waitMs !== 0 && this.#worker.has(call.id))
-        return outcomeOf<R>((await this.#outcomes.wait(call.id, isKnown ? call : null, waitMs)) ?? call)
+        return outcomeOf<R>((await this.#outcomes.wait(call.id, isKnown ? call : null, waitMs, isCommitted ? call : null)) ?? call)
       },
     }
   }
@@ -318,6 +318,7 @@ export class Steward implements StewardApi {
   async redriveMany(filter: ListFilter, options: RedriveManyOptions): Promise<RedriveManyReport> {
     checkWho('redriveMany', options)
     await this.#refuseSetBack('redriveMany')
+    const { restored } = this.#controls
     const states = filter.states ?? ['exhausted']
     const limit = options.limit ?? filter.limit ?? LIMITS.listPage
     if (!Number.isInteger(limit) || limit < 1) throw new StewardError('STEWARD_OPTION_INVALID', `limit is ${String(limit)}; it must be a whole number from 1 on. Nothing was changed.`)
@@ -333,7 +334,7 @@ export class Steward implements StewardApi {
         const ref = { id: call.id, operation: call.operation, key: call.key }
         const registered = this.#registry.get(call.operation)
         if (!registered) { refused.push({ ...ref, why: 'this process does not know the operation' }); continue }
-        const decision = options.dryRun === true ? decide(call, event, registered.policy, this.#store.now(), 0) : await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event)
+        const decision = options.dryRun === true ? decideOrder(call, event, registered.policy, this.#store.now(), 0, restored) : await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event, { restored })
         if (decision.refused === null) redriven.push(ref)
         else refused.push({ ...ref, why: decision.refused })
       }
@@ -431,7 +432,8 @@ export class Steward implements StewardApi {
   }
 
   async #act(registered: Registered, call: Call, event: CallEvent): Promise<CallView> {
-    const decision: Decision = await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event)
+    const restored = event.type === 'redrive' || event.type === 'retry_now' ? this.#controls.restored : null
+    const decision: Decision = await change({ store: this.#store, system: this.#system, recorder: this.#recorder, registered }, call, event, { restored })
     if (decision.refused !== null) {
       throw new StewardError('STEWARD_ACTION_REFUSED', `${event.type.replace('_', ' ')} of ${call.operation} "${call.key}" was refused: ${decision.refused}. Nothing was changed or sent.`, { operation: call.operation, key: call.key, state: call.state })
     }
