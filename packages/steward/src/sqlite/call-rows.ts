@@ -5,9 +5,9 @@
  * The fast path states all guards in the WHERE of one statement. When it changes nothing, the slow path reads the row
  * and finds out why: another place (ended, corrected, redriven), or a guard that failed. Both end in the same rows.
  */
-import type { DatabaseSync } from 'node:sqlite'
 import { isEnd, type State } from '../core/call.ts'
 import { applyControl } from './control-rows.ts'
+import type { Preparing } from './database.ts'
 import { type Cell, type Flat, I, type InsertExtra, W, type WriteExtra } from './protocol.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -22,7 +22,7 @@ export const RECORD = 't.body || char(10) || k.input AS body'
 const BY_ID = 'seq = (SELECT seq FROM steward_key WHERE id = ?)'
 
 /** Every statement over rows of calls, prepared once. */
-function statements(db: DatabaseSync) {
+function statements(db: Preparing) {
   return {
     key: db.prepare('INSERT INTO steward_key (namespace, operation, key, id, input) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
     keyOf: db.prepare('SELECT seq, id, state, digests FROM steward_key WHERE namespace = ? AND operation = ? AND key = ?'),
@@ -49,7 +49,7 @@ function statements(db: DatabaseSync) {
 
 export class CallRows {
   readonly #sql: ReturnType<typeof statements>
-  constructor(db: DatabaseSync) {
+  constructor(db: Preparing) {
     this.#sql = statements(db)
   }
 

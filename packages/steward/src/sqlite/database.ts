@@ -128,7 +128,10 @@ function applyStep(db: DatabaseSync, step: Migration, meta: Meta): void {
 /** The store's own few values. */
 export type Meta = { get(name: string): unknown; set(name: string, value: string | number): void }
 
-export function metaOf(db: DatabaseSync): Meta {
+/** A connection as far as statements over rows need it. */
+export type Preparing = Pick<DatabaseSync, 'prepare'>
+
+export function metaOf(db: Preparing): Meta {
   const read: StatementSync = db.prepare('SELECT value FROM steward_meta WHERE name = ?')
   const write: StatementSync = db.prepare('INSERT INTO steward_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value')
   return {

@@ -10,12 +10,13 @@ import { StewardError } from '../core/errors.ts'
 import type { CallerTx, InsertWrite } from '../ports/store.ts'
 import { CallRows, type RowResult } from './call-rows.ts'
 import { SqliteCallerTx } from './caller.ts'
+import type { Preparing } from './database.ts'
 import { type Flat, flattenInsert } from './protocol.ts'
 import { refusalOf } from './refusals.ts'
 import { errorOf } from './thread-link.ts'
 import { type Prepared, prepareShared, Transaction } from './transaction.ts'
 
-type On = { readonly shared: Prepared; readonly calls: CallRows }
+type On = { readonly shared: Prepared<Preparing>; readonly calls: CallRows }
 
 export class Outbox {
   readonly #path: string
@@ -65,10 +66,23 @@ export class Outbox {
   #prepared(db: DatabaseSync): On {
     let on = this.#on.get(db)
     if (on === undefined) {
-      on = { shared: prepareShared(db, this.#namespace), calls: new CallRows(db) }
+      const plainly = readingPlainly(db)
+      on = { shared: prepareShared(plainly, this.#namespace), calls: new CallRows(plainly) }
       this.#on.set(db, on)
     }
     return on
+  }
+}
+
+/** The application may have its connection answer with arrays or with bigints: then a count would not be 0, and a row would have no names. */
+function readingPlainly(db: DatabaseSync): Preparing {
+  return {
+    prepare(text) {
+      const statement = db.prepare(text)
+      statement.setReturnArrays(false)
+      statement.setReadBigInts(false)
+      return statement
+    },
   }
 }
 

@@ -7,27 +7,27 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Alert } from '../core/alert.ts'
 import type { Lease } from '../ports/store.ts'
 import { META } from '../store-sql/migrations.ts'
-import { type Meta, metaOf } from './database.ts'
+import { type Meta, metaOf, type Preparing } from './database.ts'
 
 /** How often the high-water mark is written, at most. */
 const MARK_EVERY_MS = 1_000
 
-export type Prepared = ReturnType<typeof prepareShared>
+export type Prepared<Db extends Preparing = DatabaseSync> = ReturnType<typeof prepareShared<Db>>
 
 export class Transaction {
-  readonly db: DatabaseSync
+  readonly db: Preparing
   readonly namespace: string
   readonly meta: Meta
   readonly now: number
   /** The high-water mark as it stands in the database. */
   mark: number
-  readonly #shared: Prepared
+  readonly #shared: Prepared<Preparing>
   readonly #alive = new Map<string, boolean>()
   readonly #counts = new Map<string, { operation: string; version: number; by: number }>()
   #controlsRev: number | null = null
   #anyEarlyFacts: boolean | null = null
 
-  constructor(shared: Prepared, now: number) {
+  constructor(shared: Prepared<Preparing>, now: number) {
     this.#shared = shared
     this.db = shared.db
     this.meta = shared.meta
@@ -113,7 +113,7 @@ export class Transaction {
 }
 
 /** Statements that many parts use. */
-export function prepareShared(db: DatabaseSync, namespace: string) {
+export function prepareShared<Db extends Preparing>(db: Db, namespace: string) {
   return {
     db,
     namespace,
