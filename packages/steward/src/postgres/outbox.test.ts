@@ -209,6 +209,19 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     expect((await Promise.all(same)).map((one) => one.status)).toEqual(Array.from({ length: 5 }, () => 'joined'))
   })
 
+  it.each(['REPEATABLE READ', 'SERIALIZABLE'])('stores no call in a %s transaction that cannot see what was said of it since', async (isolation) => {
+    const steward = await open()
+    await steward.refute(charge, 'a', { by: 'webhook evt_1', at: 1 })
+    const client = await pool.connect()
+    await client.query(`BEGIN ISOLATION LEVEL ${isolation}; SELECT 1 FROM orders`)
+    await steward.confirm(charge, 'a', { by: 'webhook evt_2', reference: 'ch_1' })
+    await expect(steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(client) })).rejects.toMatchObject({ details: { sqlState: '40001', outcome: 'not_stored' } })
+    await client.query('ROLLBACK')
+    client.release()
+    expect(await steward.submit(charge, { key: 'a', input: { amount: 1 } })).toMatchObject({ status: 'created' })
+    expect(await steward.find(charge, 'a')).toMatchObject({ state: 'succeeded', attempts: 0 })
+  })
+
   it('keeps inputs sealed that are submitted inside a transaction', async () => {
     const schema = `place_${++places}`
     const steward = await open(schema, { encryption: { use: 'k1', keys: { k1: new Uint8Array(32).fill(7) } } })
