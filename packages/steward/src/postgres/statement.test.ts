@@ -33,6 +33,13 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     opened.push(steward)
     return steward
   }
+  /** Another database of the server, with a store of the same name. */
+  async function copyOf(schema: string): Promise<pg.Pool> {
+    await pool.query(`CREATE DATABASE copy_of_${schema}`)
+    const there = server.pool(2, 'steward', `copy_of_${schema}`)
+    await open({ store: postgres({ pool: there, schema, listen: false }) })
+    return there
+  }
   /** As a client that knows nothing of Steward would. */
   async function run({ text, values }: { readonly text: string; readonly values: readonly unknown[] }, on: pg.Pool | pg.PoolClient = pool): Promise<Record<string, unknown>> {
     const { rows } = await on.query(text, [...values])
@@ -84,12 +91,11 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       const facts = await run(early)
       expect(facts['status']).toBe('facts')
       expect(() => early.read(facts)).toThrow(expect.objectContaining({ code: 'STEWARD_TRANSACTION_REFUSED', details: expect.objectContaining({ why: 'facts' }) as unknown }))
-      const stale = await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })
-      await open({}, schema)
-      const elsewhere = await run(stale)
+      const strayed = await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })
+      const elsewhere = await run(strayed, await copyOf(schema))
       expect(elsewhere['status']).toBe('other_database')
-      expect(() => stale.read(elsewhere)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'other_database' }) as unknown }))
-      expect(() => stale.read(undefined)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'no_row' }) as unknown }))
+      expect(() => strayed.read(elsewhere)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'other_database' }) as unknown }))
+      expect(() => strayed.read(undefined)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'no_row' }) as unknown }))
       expect(await steward.list()).toEqual([])
       await steward.submit(charge, { key: 'old', input: { amount: 1 } })
       await steward.confirm(charge, 'old', { by: 'ana' })

@@ -207,7 +207,7 @@ export interface StewardApi {
   submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>>
   /**
    * The same as one plain statement, to be run inside the caller's transaction by any client: another language's, a stored
-   * procedure's caller, a batch. It is good for about as long as the process lives, and for one call.
+   * procedure's caller, a batch. It is good for one call, and until the database's server is started anew.
    *
    * @throws StewardError STEWARD_KEY_INVALID, STEWARD_INPUT_*, STEWARD_OPTION_INVALID, STEWARD_TRANSACTION_REFUSED where the store has none (only PostgreSQL has).
    */
