@@ -186,6 +186,18 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     opened.push(copy)
     await refusedOn(url(elsewhere), 'other_database')
     await refusedOn(url('postgres', `nobody_${places}`), 'forbidden')
+    // Enough for a new call, not for what is asked when the key is taken.
+    await pool.query(`GRANT USAGE ON SCHEMA ${schema} TO nobody_${places}; GRANT SELECT, INSERT ON ${schema}.steward_key, ${schema}.steward_open TO nobody_${places}`)
+    await refusedOn(url('postgres', `nobody_${places}`), 'forbidden')
+    await pool.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO nobody_${places}`)
+    const role = new pg.Client({ connectionString: url('postgres', `nobody_${places}`) })
+    await role.connect()
+    await role.query('BEGIN READ ONLY')
+    await expect(steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(role) })).rejects.toMatchObject({ code: 'STEWARD_TRANSACTION_REFUSED', details: { why: 'read_only' } })
+    expect((await role.query('COMMIT; BEGIN'))).toMatchObject([{ command: 'COMMIT' }, { command: 'BEGIN' }])
+    expect(await steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(role) })).toMatchObject({ status: 'created' })
+    await role.query('ROLLBACK')
+    await role.end()
     expect([...(await steward.list()), ...(await copy.list())]).toEqual([])
   })
 

@@ -26,13 +26,16 @@ const LOOK_MS = 1_000
 /** Looks at a key whose owner changes in between: each change is a transaction of somebody else's that ended. */
 const LOOKS = 5
 
+/** What may be needed of a role: more than for a new call, when its key is taken, or facts wait for it. */
+const NEEDED = [['key', 'SELECT'], ['key', 'INSERT'], ['key', 'UPDATE'], ['open', 'SELECT'], ['open', 'INSERT'], ['ended', 'SELECT'], ['ended', 'INSERT'], ['pruned', 'SELECT'], ['early_fact', 'SELECT'], ['early_fact', 'DELETE'], ['alert', 'SELECT'], ['alert', 'INSERT'], ['settle', 'INSERT']] as const
+
 function texts(s: string, schema: string) {
   const name = `'${schema.replaceAll("'", "''")}'`
-  const table = (one: string, right: string): string => `has_table_privilege(to_regclass(${name} || '.${one}'), '${right}')`
+  const rights = NEEDED.map(([table, right]) => `('${table}', '${right}')`).join(', ')
   return {
-    // Nothing here fails where the schema is missing, or closed to the role.
-    admit: `SELECT pg_current_xact_id()::text AS xid, ${PLACE} AS at, CASE WHEN to_regnamespace(${name}) IS NULL THEN 'missing' WHEN NOT has_schema_privilege(to_regnamespace(${name}), 'USAGE') THEN 'forbidden'
-      WHEN to_regclass(${name} || '.steward_meta') IS NULL THEN 'missing' WHEN ${table('steward_meta', 'SELECT')} AND ${table('steward_key', 'SELECT')} AND ${table('steward_key', 'INSERT')} AND ${table('steward_open', 'INSERT')} THEN 'there' ELSE 'forbidden' END AS place`,
+    // Nothing here fails where the transaction only reads, or the schema is missing or closed to the role.
+    admit: `SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id()::text END AS xid, ${PLACE} AS at, CASE WHEN current_setting('transaction_read_only') = 'on' THEN 'read_only' WHEN to_regnamespace(${name}) IS NULL THEN 'missing' WHEN NOT has_schema_privilege(to_regnamespace(${name}), 'USAGE') THEN 'forbidden'
+      WHEN to_regclass(${name} || '.steward_meta') IS NULL THEN 'missing' WHEN (SELECT bool_and(has_table_privilege(to_regclass(${name} || '.steward_' || needed.name), needed.privilege)) FROM (VALUES ${rights}) AS needed(name, privilege)) THEN 'there' ELSE 'forbidden' END AS place`,
     insert: `WITH here AS MATERIALIZED (SELECT pg_current_xact_id_if_assigned()::text IS NOT DISTINCT FROM $17::text AS same),
       named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT $9::text, $18::text, $1::text FROM here WHERE same ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::int, $8::int, $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text FROM named)
@@ -43,7 +46,7 @@ function texts(s: string, schema: string) {
       known AS (SELECT k.id, p.state, p.digests, coalesce(o.body, e.body) AS body, coalesce(o.input, e.input) AS input, coalesce(o.encryption_key_id, e.encryption_key_id, $11::text) AS sealed FROM ${s}steward_key AS k
         LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id LEFT JOIN ${s}steward_open AS o ON o.id = k.id LEFT JOIN ${s}steward_ended AS e ON e.id = k.id WHERE k.operation = $9::text AND k.key = $17::text)
       SELECT CASE WHEN NOT h.same THEN 'other_database' WHEN n.id IS NOT NULL THEN 'created' WHEN (SELECT count(*) FROM known) = 0 THEN 'again' WHEN k.id IS NULL THEN 'facts' WHEN k.digests IS NOT NULL THEN 'pruned'
-        WHEN k.sealed IS NOT NULL THEN 'taken' WHEN (k.input::jsonb ->> 'given')::jsonb = $19::jsonb THEN 'joined' ELSE 'reused' END AS status,
+        WHEN k.sealed IS NOT NULL OR position(chr(92) || 'u' IN k.input) > 0 THEN 'taken' WHEN (k.input::jsonb ->> 'given')::jsonb = $19::jsonb THEN 'joined' ELSE 'reused' END AS status,
         coalesce(n.id, k.id) AS id, k.state, k.digests, k.body, k.input FROM here AS h LEFT JOIN named AS n ON true LEFT JOIN known AS k ON true`,
     known: `SELECT k.id, p.state, p.digests, coalesce(o.body, e.body) AS body, coalesce(o.input, e.input) AS input FROM ${s}steward_key AS k
       LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id LEFT JOIN ${s}steward_open AS o ON o.id = k.id LEFT JOIN ${s}steward_ended AS e ON e.id = k.id WHERE k.operation = $1::text AND k.key = $2::text`,
@@ -90,8 +93,8 @@ export class Outbox {
     const refuse = (why: string, text: string): StewardError => this.#refuse(write, why, `${text} Nothing was stored.`)
     return {
       text: this.#sql.plain,
-      // What is sealed is no JSON, and is compared by `read` alone.
-      values: [...openValues(write), write.call.key, this.#around.place, write.call.encryptionKeyId === null ? write.call.given : null] as readonly (string | number | null)[],
+      // What is sealed is no JSON; and of the characters that JSON writes as \u, jsonb takes not all. Both are compared by `read` alone.
+      values: [...openValues(write), write.call.key, this.#around.place, write.call.encryptionKeyId === null && !write.call.given.includes('\\u') ? write.call.given : null] as readonly (string | number | null)[],
       read: (row): InsertResult => {
         switch (row?.['status']) {
           case 'created': return { ok: true }
@@ -112,6 +115,7 @@ export class Outbox {
       if (row['at'] === this.#around.place || row['at'] === (await this.#look(write))) return row['xid'] as string
       throw this.#refuse(write, 'other_database', `${driver}'s transaction is on another database than the store: both have a schema of this name, and one may be a copy of the other. Nothing was stored, and the transaction goes on. Use one database for both, or submit after the commit, without tx.`)
     }
+    if (row?.['place'] === 'read_only') throw this.#refuse(write, 'read_only', `${driver}'s transaction takes no writes: it is READ ONLY, or on a standby. Nothing was stored, and the transaction goes on. Submit in one that writes, on the primary.`)
     throw row?.['place'] === 'forbidden'
       ? this.#refuse(write, 'forbidden', `the role of ${driver}'s connection may not insert into ${this.#around.name}. Nothing was stored, and the transaction goes on. Grant it USAGE of the schema, and SELECT, INSERT, UPDATE and DELETE on its tables.`)
       : this.#refuse(write, 'other_database', `${driver}'s transaction is on a database that has no ${this.#around.name}. Nothing was stored, and the transaction goes on. Use the database of the store, or submit after the commit, without tx.`)

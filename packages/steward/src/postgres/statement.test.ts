@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { natural } from '../ports/definition.ts'
 import type { StandardSchema } from '../ports/standard-schema.ts'
-import type { StewardOptions } from '../runtime/api.ts'
+import type { StewardOptions, SubmitStatement } from '../runtime/api.ts'
 import { defineOperation } from '../runtime/operation.ts'
 import { Steward } from '../runtime/steward.ts'
 import { realSystem } from '../runtime/system.ts'
@@ -106,6 +106,23 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(pruned['status']).toBe('pruned')
       expect(old.read(pruned)).toMatchObject({ status: 'joined' })
       expect((await run(await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })))['status']).toBe('created')
+    })
+
+    it.each(['half of \ud83d', 'with \u0000'])('leaves texts that jsonb does not take to be compared by reading: %j', async (note) => {
+      const steward = await open()
+      const statements = [note, note, 'other'].map((text) => steward.submitStatement(charge, { key: 'a', input: { amount: 1, note: text } }))
+      const [first, same, other] = await Promise.all(statements) as [SubmitStatement<unknown>, SubmitStatement<unknown>, SubmitStatement<unknown>]
+      const client = await pool.connect()
+      await client.query('BEGIN')
+      expect((await run(first, client))['status']).toBe('created')
+      const [again, differs] = [await run(same, client), await run(other, client)]
+      expect([again['status'], differs['status']]).toEqual(['taken', 'taken'])
+      expect(same.read(again)).toMatchObject({ status: 'joined' })
+      expect(() => other.read(differs)).toThrow(expect.objectContaining({ code: 'STEWARD_KEY_REUSED' }))
+      expect((await client.query('COMMIT')).command).toBe('COMMIT')
+      client.release()
+      expect((await run(await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })))['status']).toBe('created')
+      expect((await run(await steward.submitStatement(charge, { key: 'b', input: { amount: 1, note } })))['status']).toBe('reused')
     })
 
     it('keeps inputs sealed, and tells the same input from another one by reading', async () => {
