@@ -35,6 +35,8 @@ export class Around {
   /** Milliseconds that only ever grow. */
   readonly ticks: () => number
   readonly notice: (text: string) => void
+  /** Where the database is, as the store's own connections were last told. */
+  place = ''
   readonly #o: AroundOptions
   readonly #sql: Readonly<Record<'open' | 'ended' | 'latch' | 'exclude' | 'timing', Statement>>
 

@@ -21,6 +21,12 @@ import { type Connections, type Row, sqlState, statement } from './pool.ts'
 const TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
 const SYSTEM = '(SELECT system_identifier FROM pg_control_system())::text'
 
+/**
+ * Which database of which server, and since when that runs, as text: for any role. A copy has the names, the namespace and every id of
+ * the original, and may have its number in the server; it is never of the same server at the same start.
+ */
+export const PLACE = "((SELECT d.oid::text FROM pg_database AS d WHERE d.datname = current_database()) || ' ' || extract(epoch FROM pg_postmaster_start_time())::text)"
+
 /** `null` where the database does not tell. */
 export type Told = { readonly system: string | null; readonly timeline: number | null }
 

@@ -21,7 +21,7 @@ import { DatabaseClock, machineTicks } from './clock.ts'
 import { controlRows } from './control-rows.ts'
 import { environmentsFailpoints, passing, pointsOfWrites } from './failpoints.ts'
 import { Hints } from './hints.ts'
-import { Incarnation, tellIncarnation, type Told } from './incarnation.ts'
+import { Incarnation, PLACE, tellIncarnation, type Told } from './incarnation.ts'
 import { CallInserts } from './inserts.ts'
 import { keeping } from './keeping.ts'
 import { laneRows } from './lanes.ts'
@@ -162,10 +162,11 @@ class PostgresStore implements Store {
       const around = new Around({ connections, s, namespace: opening.namespace, name: this.name, decode: recordDecoder(opening.namespace), clock: this.#database, ticks: this.#ticks, told, notice: opening.notice })
       const [row] = await around.timed(openingText(s), [META.opening])
       const id = row?.['id'] as string
+      around.place = row?.['place'] as string
       this.#clock.reach(mark)
       this.#marked = mark
       const hints = new Hints(connections, this.#schema, id)
-      const opened = parts(pool, around, hints, id, this.#options, told, mark, () => this.now(), this.#failpoints)
+      const opened = parts(pool, around, hints, this.#options, told, mark, () => this.now(), this.#failpoints)
       await opened.incarnation.judgeRecord()
       around.judge = (answer) => opened.incarnation.judgeAnswer(answer)
       this.#opened = opened
@@ -266,7 +267,7 @@ class PostgresStore implements Store {
     return await this.#open().outbox.insertWithin(tx, write)
   }
   async insertStatement(write: InsertWrite): Promise<PlainInsert> {
-    return await this.#open().outbox.plain(write)
+    return this.#open().outbox.plain(write)
   }
   async writeSettling(write: CallWrite, inTx: SettleInTx): Promise<{ readonly result: WriteResult; readonly handler?: unknown }> {
     const { settling, hints } = this.#open()
@@ -381,12 +382,12 @@ class PostgresStore implements Store {
   }
 }
 
-/** Renews the mark by which a copy of the database is told from this one, and brings it along. */
-const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${s}steward_now() AS now`)
+/** Names the opening. It writes, so that a database that takes no writes is found out at once. */
+const openingText = (s: string) => statement(`INSERT INTO ${s}steward_meta (name, value) VALUES ($1, gen_random_uuid()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value AS id, ${PLACE} AS place, ${s}steward_now() AS now`)
 const markText = (s: string) => statement(`WITH found AS (SELECT value::bigint AS at FROM ${s}steward_meta WHERE name = $1), moved AS (UPDATE ${s}steward_meta SET value = $2::bigint::text WHERE name = $1 AND value::bigint <= $3::bigint RETURNING value::bigint AS at)
   SELECT f.at AS found, coalesce((SELECT at FROM moved), f.at) AS mark FROM found AS f`)
 
-function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number, now: () => number, failpoints: Failpoints | null): Opened {
+function parts(pool: PgPool, around: Around, hints: Hints, { settleMs = SETTLE_MS, lockMs = LOCK_MS }: PostgresOptions, told: Told, mark: number, now: () => number, failpoints: Failpoints | null): Opened {
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
@@ -397,7 +398,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     writes: new Batches((batch) => passing(failpoints, () => pointsOfWrites(batch), () => writes.write(batch))),
     inserts: new Batches((batch) => passing(failpoints, () => ['submit'], () => inserts.insert(batch))),
     settling: new Settling(around, writes, settleMs),
-    outbox: new Outbox(around, inserts, opening),
+    outbox: new Outbox(around, inserts),
     lanes,
     workers: workerRows(around),
     pulse: pulses(around, lanes, incarnation),

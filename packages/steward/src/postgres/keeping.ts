@@ -13,6 +13,8 @@ function texts(s: string) {
   return {
     claimKey: statement(`INSERT INTO ${s}steward_key (operation, key) VALUES ($1, $2) ON CONFLICT (operation, key) DO NOTHING`),
     keyOf: statement(`SELECT k.id, p.state, p.digests FROM ${s}steward_key AS k LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id WHERE k.operation = $1 AND k.key = $2 FOR UPDATE OF k`),
+    // Changes nothing but the row's version: a transaction whose snapshot is older, and cannot see the fact, may not take the key then.
+    touch: statement(`UPDATE ${s}steward_key SET id = NULL WHERE operation = $1 AND key = $2 AND id IS NULL`),
     waiting: statement(`SELECT seq, body FROM ${s}steward_early_fact WHERE namespace = $1 AND operation = $2 AND key = $3 ORDER BY seq`),
     add: statement(`INSERT INTO ${s}steward_early_fact (namespace, operation, key, body) VALUES ($1, $2, $3, $4)`),
     replace: statement(`UPDATE ${s}steward_early_fact SET body = $2 WHERE seq = $1`),
@@ -51,6 +53,7 @@ export function keeping(around: Around, lockMs: number) {
     if (waiting.length >= LIMITS.factsPerCall) {
       throw new StewardError('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
     }
+    await session.change(sql.touch, [operation, key])
     await session.change(sql.add, [namespace, operation, key, JSON.stringify(fact)])
     return { kept: true }
   }

@@ -15,6 +15,7 @@ import { defineOperation } from '../runtime/operation.ts'
 import { Steward } from '../runtime/steward.ts'
 import { realSystem } from '../runtime/system.ts'
 import { memoryStore } from '../testing/memory-store.ts'
+import { inserting, World } from '../testing/conformance/world.ts'
 import { fromDrizzle, fromKnex, fromKysely, fromPg, fromPostgresJs, fromQuery, postgres } from './index.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
 
@@ -35,6 +36,7 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
   let sql: postgresJs.Sql
   let places = 0
   const opened: Steward[] = []
+  const samples = new World({ make: () => { throw new Error('opened by hand') }, setClock: () => undefined, remove: () => Promise.resolve() })
 
   beforeAll(async () => {
     server = await postgresServer(version)
@@ -184,15 +186,67 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     opened.push(copy)
     await refusedOn(url(elsewhere), 'other_database')
     await refusedOn(url('postgres', `nobody_${places}`), 'forbidden')
+    // Enough for a new call, not for what is asked when the key is taken.
+    await pool.query(`GRANT USAGE ON SCHEMA ${schema} TO nobody_${places}; GRANT SELECT, INSERT ON ${schema}.steward_key, ${schema}.steward_open TO nobody_${places}`)
+    await refusedOn(url('postgres', `nobody_${places}`), 'forbidden')
+    await pool.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO nobody_${places}`)
+    const role = new pg.Client({ connectionString: url('postgres', `nobody_${places}`) })
+    await role.connect()
+    await role.query('BEGIN READ ONLY')
+    await expect(steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(role) })).rejects.toMatchObject({ code: 'STEWARD_TRANSACTION_REFUSED', details: { why: 'read_only' } })
+    expect((await role.query('COMMIT; BEGIN'))).toMatchObject([{ command: 'COMMIT' }, { command: 'BEGIN' }])
+    expect(await steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(role) })).toMatchObject({ status: 'created' })
+    await role.query('ROLLBACK')
+    await role.end()
     expect([...(await steward.list()), ...(await copy.list())]).toEqual([])
   })
 
-  it('still knows its database when others have opened the store since', async () => {
+  it('refuses a twin of the store on another server, also one that has every number of it, and knows its own when that was started anew', async () => {
     const schema = `place_${++places}`
-    const steward = await open(schema)
+    const twin = await postgresServer(version)
+    try {
+      const there = twin.pool(1)
+      const store = postgres({ pool: there, schema, listen: false })
+      await store.open({ namespace: 'default', notice: () => undefined })
+      const within = async (): Promise<unknown> => {
+        const client = await there.connect()
+        await client.query('BEGIN')
+        const result = await store.insertWithin?.(fromPg(client), inserting(samples.call())).catch((error: unknown) => error)
+        expect((await client.query('COMMIT')).command).toBe('COMMIT')
+        client.release()
+        return result
+      }
+      const steward = await open(schema)
+      const client = await there.connect()
+      await client.query('BEGIN')
+      await expect(steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(client) })).rejects.toMatchObject({ code: 'STEWARD_TRANSACTION_REFUSED', details: { why: 'other_database' } })
+      expect((await client.query('COMMIT')).command).toBe('COMMIT')
+      client.release()
+      expect(await within()).toEqual({ ok: true })
+      await twin.kill()
+      await twin.start()
+      // Its one connection is in the transaction, and it says so instead of waiting for ever.
+      expect(await within()).toMatchObject({ code: 'STEWARD_STORE_UNAVAILABLE', details: { outcome: 'not_stored' } })
+      expect(await within()).toEqual({ ok: true })
+      await store.close()
+    } finally {
+      await twin.remove()
+    }
+  })
+
+  it('needs no connection but the transaction\'s own, also when others have opened the store since', async () => {
+    const schema = `place_${++places}`
+    const small = server.pool(2)
+    const steward = await open(schema, { store: postgres({ pool: small, schema, listen: false }) })
     await open(schema)
-    await withPg(async (tx) => void (await steward.submit(charge, { key: 'a', input: { amount: 1 }, tx })))
-    expect(await steward.find(charge, 'a')).not.toBeNull()
+    const clients = [await small.connect(), await small.connect()]
+    for (const [n, client] of clients.entries()) {
+      await client.query('BEGIN')
+      expect(await steward.submit(charge, { key: `o_${n}`, input: { amount: 1 }, tx: fromPg(client) })).toMatchObject({ status: 'created' })
+      await client.query('COMMIT')
+    }
+    for (const client of clients) client.release()
+    expect(await steward.list()).toHaveLength(2)
   })
 
   it('holds up no other submit of the process, and lets one of the same key in as soon as it ends', async () => {
@@ -207,6 +261,19 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     await client.query('COMMIT')
     client.release()
     expect((await Promise.all(same)).map((one) => one.status)).toEqual(Array.from({ length: 5 }, () => 'joined'))
+  })
+
+  it.each(['REPEATABLE READ', 'SERIALIZABLE'])('stores no call in a %s transaction that cannot see what was said of it since', async (isolation) => {
+    const steward = await open()
+    await steward.refute(charge, 'a', { by: 'webhook evt_1', at: 1 })
+    const client = await pool.connect()
+    await client.query(`BEGIN ISOLATION LEVEL ${isolation}; SELECT 1 FROM orders`)
+    await steward.confirm(charge, 'a', { by: 'webhook evt_2', reference: 'ch_1' })
+    await expect(steward.submit(charge, { key: 'a', input: { amount: 1 }, tx: fromPg(client) })).rejects.toMatchObject({ details: { sqlState: '40001', outcome: 'not_stored' } })
+    await client.query('ROLLBACK')
+    client.release()
+    expect(await steward.submit(charge, { key: 'a', input: { amount: 1 } })).toMatchObject({ status: 'created' })
+    expect(await steward.find(charge, 'a')).toMatchObject({ state: 'succeeded', attempts: 0 })
   })
 
   it('keeps inputs sealed that are submitted inside a transaction', async () => {

@@ -6,41 +6,47 @@
  * does hold is the row of a key that nobody else has. And it must not be another one: its first statement takes the transaction's
  * number, and each insert is guarded by it, so that a pool, or a connection outside BEGIN, stores nothing.
  *
- * That it is on the store's own database is shown by a mark that every opening of the store renews: a copy of the database has an
- * old one.
+ * That it is on the store's own database is shown by the place that both are told (`PLACE`). No other connection is needed for it, except
+ * in the second after the server was started anew: all of a pool may be in transactions that submit.
  */
 import { isEnd } from '../core/call.ts'
 import { StewardError } from '../core/errors.ts'
 import type { CallerTx, EarlyFact, InsertResult, InsertWrite, PlainInsert } from '../ports/store.ts'
-import { META } from '../store-sql/migrations.ts'
 import type { Around } from './around.ts'
 import { PostgresCallerTx } from './caller.ts'
+import { later } from './clock.ts'
+import { PLACE } from './incarnation.ts'
 import { type CallInserts, OPEN, openValues } from './inserts.ts'
 import { type Session, statement, type Value } from './pool.ts'
 import { refusalOf } from './refusals.ts'
 
+/** A question to the store's own database may take so long, and no longer: its pool may be full of transactions that wait for the answer. */
+const LOOK_MS = 1_000
+
 /** Looks at a key whose owner changes in between: each change is a transaction of somebody else's that ended. */
 const LOOKS = 5
 
+/** What may be needed of a role: more than for a new call, when its key is taken, or facts wait for it. */
+const NEEDED = [['key', 'SELECT'], ['key', 'INSERT'], ['key', 'UPDATE'], ['open', 'SELECT'], ['open', 'INSERT'], ['ended', 'SELECT'], ['ended', 'INSERT'], ['pruned', 'SELECT'], ['early_fact', 'SELECT'], ['early_fact', 'DELETE'], ['alert', 'SELECT'], ['alert', 'INSERT'], ['settle', 'INSERT']] as const
+
 function texts(s: string, schema: string) {
   const name = `'${schema.replaceAll("'", "''")}'`
-  const table = (one: string, right: string): string => `has_table_privilege(to_regclass(${name} || '.${one}'), '${right}')`
-  const opening = `(SELECT value FROM ${s}steward_meta WHERE name = '${META.opening}')`
+  const rights = NEEDED.map(([table, right]) => `('${table}', '${right}')`).join(', ')
   return {
-    // Nothing here fails where the schema is missing, or closed to the role.
-    admit: `SELECT pg_current_xact_id()::text AS xid, CASE WHEN to_regnamespace(${name}) IS NULL THEN 'missing' WHEN NOT has_schema_privilege(to_regnamespace(${name}), 'USAGE') THEN 'forbidden'
-      WHEN to_regclass(${name} || '.steward_meta') IS NULL THEN 'missing' WHEN ${table('steward_meta', 'SELECT')} AND ${table('steward_key', 'SELECT')} AND ${table('steward_key', 'INSERT')} AND ${table('steward_open', 'INSERT')} THEN 'there' ELSE 'forbidden' END AS place`,
-    insert: `WITH here AS MATERIALIZED (SELECT pg_current_xact_id_if_assigned()::text IS NOT DISTINCT FROM $17::text AS same, ${opening} AS opening),
-      named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT $9::text, $18::text, $1::text FROM here WHERE same AND opening = ANY(string_to_array($19::text, ' ')) ON CONFLICT (operation, key) DO NOTHING RETURNING id),
+    // Nothing here fails where the transaction only reads, or the schema is missing or closed to the role.
+    admit: `SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id()::text END AS xid, ${PLACE} AS at, CASE WHEN current_setting('transaction_read_only') = 'on' THEN 'read_only' WHEN to_regnamespace(${name}) IS NULL THEN 'missing' WHEN NOT has_schema_privilege(to_regnamespace(${name}), 'USAGE') THEN 'forbidden'
+      WHEN to_regclass(${name} || '.steward_meta') IS NULL THEN 'missing' WHEN (SELECT bool_and(has_table_privilege(to_regclass(${name} || '.steward_' || needed.name), needed.privilege)) FROM (VALUES ${rights}) AS needed(name, privilege)) THEN 'there' ELSE 'forbidden' END AS place`,
+    insert: `WITH here AS MATERIALIZED (SELECT pg_current_xact_id_if_assigned()::text IS NOT DISTINCT FROM $17::text AS same),
+      named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT $9::text, $18::text, $1::text FROM here WHERE same ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::int, $8::int, $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text FROM named)
-      SELECT same, opening, (SELECT count(*) FROM named)::int AS n FROM here`,
-    plain: `WITH here AS MATERIALIZED (SELECT ${opening} = ANY(string_to_array($18::text, ' ')) AS same),
+      SELECT same, (SELECT count(*) FROM named)::int AS n FROM here`,
+    plain: `WITH here AS MATERIALIZED (SELECT ${PLACE} = $18::text AS same),
       named AS (INSERT INTO ${s}steward_key (operation, key, id) SELECT $9::text, $17::text, $1::text FROM here WHERE same ON CONFLICT (operation, key) DO NOTHING RETURNING id),
       placed AS (INSERT INTO ${s}steward_open (${OPEN}) SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::int, $8::int, $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text FROM named),
       known AS (SELECT k.id, p.state, p.digests, coalesce(o.body, e.body) AS body, coalesce(o.input, e.input) AS input, coalesce(o.encryption_key_id, e.encryption_key_id, $11::text) AS sealed FROM ${s}steward_key AS k
         LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id LEFT JOIN ${s}steward_open AS o ON o.id = k.id LEFT JOIN ${s}steward_ended AS e ON e.id = k.id WHERE k.operation = $9::text AND k.key = $17::text)
-      SELECT CASE WHEN NOT coalesce(h.same, false) THEN 'other_database' WHEN n.id IS NOT NULL THEN 'created' WHEN (SELECT count(*) FROM known) = 0 THEN 'again' WHEN k.id IS NULL THEN 'facts' WHEN k.digests IS NOT NULL THEN 'pruned'
-        WHEN k.sealed IS NOT NULL THEN 'taken' WHEN (k.input::jsonb ->> 'given')::jsonb = $19::jsonb THEN 'joined' ELSE 'reused' END AS status,
+      SELECT CASE WHEN NOT h.same THEN 'other_database' WHEN n.id IS NOT NULL THEN 'created' WHEN (SELECT count(*) FROM known) = 0 THEN 'again' WHEN k.id IS NULL THEN 'facts' WHEN k.digests IS NOT NULL THEN 'pruned'
+        WHEN k.sealed IS NOT NULL OR position(chr(92) || 'u' IN k.input) > 0 THEN 'taken' WHEN (k.input::jsonb ->> 'given')::jsonb = $19::jsonb THEN 'joined' ELSE 'reused' END AS status,
         coalesce(n.id, k.id) AS id, k.state, k.digests, k.body, k.input FROM here AS h LEFT JOIN named AS n ON true LEFT JOIN known AS k ON true`,
     known: `SELECT k.id, p.state, p.digests, coalesce(o.body, e.body) AS body, coalesce(o.input, e.input) AS input FROM ${s}steward_key AS k
       LEFT JOIN ${s}steward_pruned AS p ON p.id = k.id LEFT JOIN ${s}steward_open AS o ON o.id = k.id LEFT JOIN ${s}steward_ended AS e ON e.id = k.id WHERE k.operation = $1::text AND k.key = $2::text`,
@@ -48,7 +54,7 @@ function texts(s: string, schema: string) {
     facts: `SELECT body FROM ${s}steward_early_fact WHERE namespace = $1::text AND operation = $2::text AND key = $3::text ORDER BY seq`,
     dropFacts: `DELETE FROM ${s}steward_early_fact WHERE namespace = $1::text AND operation = $2::text AND key = $3::text`,
     name: `UPDATE ${s}steward_key SET id = $3::text WHERE operation = $1::text AND key = $2::text AND pg_current_xact_id_if_assigned()::text IS NOT DISTINCT FROM $4::text RETURNING id`,
-    opening: statement(`SELECT ${opening} AS opening`),
+    place: statement(`SELECT ${PLACE} AS place`),
   }
 }
 
@@ -56,15 +62,13 @@ export class Outbox {
   readonly #around: Around
   readonly #inserts: CallInserts
   readonly #sql: ReturnType<typeof texts>
-  /** Marks of openings that this process has seen on its own connections, its own first. */
-  #openings: readonly string[]
+  #looking: Promise<unknown> | null = null
 
-  constructor(around: Around, inserts: CallInserts, opening: string) {
+  constructor(around: Around, inserts: CallInserts) {
     this.#around = around
     this.#inserts = inserts
     // The schema as written in SQL, without its dot.
     this.#sql = texts(around.s, around.s.slice(0, -1))
-    this.#openings = [opening]
   }
 
   async insertWithin(tx: CallerTx, write: InsertWrite): Promise<InsertResult> {
@@ -85,14 +89,12 @@ export class Outbox {
   }
 
   /** One statement that anybody may run. It cannot ask first: what it finds is in the row. */
-  async plain(write: InsertWrite): Promise<PlainInsert> {
-    // Another process may have opened the store since; whoever runs the statement cannot look.
-    await this.#look()
+  plain(write: InsertWrite): PlainInsert {
     const refuse = (why: string, text: string): StewardError => this.#refuse(write, why, `${text} Nothing was stored.`)
     return {
       text: this.#sql.plain,
-      // What is sealed is no JSON, and is compared by `read` alone.
-      values: [...openValues(write), write.call.key, this.#openings.join(' '), write.call.encryptionKeyId === null ? write.call.given : null] as readonly (string | number | null)[],
+      // What is sealed is no JSON; and of the characters that JSON writes as \u, jsonb takes not all. Both are compared by `read` alone.
+      values: [...openValues(write), write.call.key, this.#around.place, write.call.encryptionKeyId === null && !write.call.given.includes('\\u') ? write.call.given : null] as readonly (string | number | null)[],
       read: (row): InsertResult => {
         switch (row?.['status']) {
           case 'created': return { ok: true }
@@ -100,7 +102,7 @@ export class Outbox {
           case 'pruned': return { ok: false, why: 'pruned', id: row['id'], state: row['state'], digests: JSON.parse(row['digests'] as string) as unknown } as InsertResult
           case 'facts': return { ok: false, why: 'facts', facts: [] }
           case 'again': throw refuse('again', 'somebody else took its key at the same moment. Run the statement again.')
-          case 'other_database': throw refuse('other_database', `the statement ran on another database than ${this.#around.name}, or on a copy of it, or the store was opened anew since it was made. Make it anew, and run it on the database of the store.`)
+          case 'other_database': throw refuse('other_database', `the statement ran on another database than ${this.#around.name}, or on a copy of it, or the server was started anew since it was made. Make it anew, and run it on the database of the store.`)
           default: throw refuse('no_row', `the statement answers with one row that has a "status"; it was given ${JSON.stringify(row ?? null)}.`)
         }
       },
@@ -109,7 +111,11 @@ export class Outbox {
 
   async #admitted(session: Session, { driver }: PostgresCallerTx, write: InsertWrite): Promise<string> {
     const [row] = await session.query(this.#sql.admit)
-    if (row?.['place'] === 'there') return row['xid'] as string
+    if (row?.['place'] === 'there') {
+      if (row['at'] === this.#around.place || row['at'] === (await this.#look(write))) return row['xid'] as string
+      throw this.#refuse(write, 'other_database', `${driver}'s transaction is on another database than the store: both have a schema of this name, and one may be a copy of the other. Nothing was stored, and the transaction goes on. Use one database for both, or submit after the commit, without tx.`)
+    }
+    if (row?.['place'] === 'read_only') throw this.#refuse(write, 'read_only', `${driver}'s transaction takes no writes: it is READ ONLY, or on a standby. Nothing was stored, and the transaction goes on. Submit in one that writes, on the primary.`)
     throw row?.['place'] === 'forbidden'
       ? this.#refuse(write, 'forbidden', `the role of ${driver}'s connection may not insert into ${this.#around.name}. Nothing was stored, and the transaction goes on. Grant it USAGE of the schema, and SELECT, INSERT, UPDATE and DELETE on its tables.`)
       : this.#refuse(write, 'other_database', `${driver}'s transaction is on a database that has no ${this.#around.name}. Nothing was stored, and the transaction goes on. Use the database of the store, or submit after the commit, without tx.`)
@@ -117,22 +123,18 @@ export class Outbox {
 
   /** @returns false when the key is taken, or a fact waits for it. */
   async #stored(session: Session, tx: PostgresCallerTx, write: InsertWrite, xid: string): Promise<boolean> {
-    for (let asked = false; ; asked = true) {
-      const [row] = await session.query(this.#sql.insert, [...openValues(write), xid, write.call.key, this.#openings.join(' ')])
-      if (row?.['same'] !== true) throw this.#refuseAutocommit(write, tx)
-      if (Number(row['n']) === 1) return true
-      if (this.#openings.includes(row['opening'] as string)) return false
-      // Another process may have opened the store since.
-      if (!asked) await this.#look()
-      if (asked || !this.#openings.includes(row['opening'] as string)) {
-        throw this.#refuse(write, 'other_database', `${tx.driver}'s transaction is on another database than the store: both have a schema of this name, and one may be a copy of the other. Nothing was stored, and the transaction goes on. Use one database for both, or submit after the commit, without tx.`)
-      }
-    }
+    const [row] = await session.query(this.#sql.insert, [...openValues(write), xid, write.call.key])
+    if (row?.['same'] !== true) throw this.#refuseAutocommit(write, tx)
+    return Number(row['n']) === 1
   }
 
-  async #look(): Promise<void> {
-    const [row] = await this.#around.connections.run(this.#sql.opening)
-    this.#openings = [...new Set([row?.['opening'] as string, ...this.#openings])].slice(0, 10)
+  /** The server may have been started anew since the last pulse. @returns where the store's database is now. */
+  async #look({ call }: InsertWrite): Promise<string> {
+    this.#looking ??= this.#around.connections.run(this.#sql.place).then(([row]) => { this.#around.place = row?.['place'] as string }).finally(() => { this.#looking = null })
+    const late = Promise.withResolvers<never>()
+    const stop = later(LOOK_MS, () => late.reject(new StewardError('STEWARD_STORE_UNAVAILABLE', `${call.operation} "${call.key}" could not be stored inside this transaction: whether it is on the database of ${this.#around.name} could not be asked, since no connection of the store's pool was free for ${LOOK_MS} ms. Nothing was stored, and the transaction goes on. Roll back, and run it again; give the pool more connections than transactions that submit.`, { outcome: 'not_stored' })))
+    await Promise.race([this.#looking, late.promise]).finally(stop)
+    return this.#around.place
   }
 
   /** Takes the key of a call that facts wait for; whoever brings another fact waits for this transaction then. `null`: somebody was faster. */

@@ -509,6 +509,27 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(await store.alerts({ undeliveredOnly: false, limit: 10 })).toHaveLength(1)
     })
 
+    it('records the end without it when a check of the application refuses the commit', async () => {
+      const { store, schema, one } = await settling()
+      await pool.query(`CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of balance'; END $$;
+        CREATE CONSTRAINT TRIGGER balance AFTER INSERT ON ${schema}.orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${schema}.refuse()`)
+      const end = ended(one, 'succeeded', { settleDueAt: START })
+      const { result, handler } = await store.writeSettling(end, async (tx) => void (await tx.run(`INSERT INTO ${schema}.orders VALUES ('o_1', 'paid')`)))
+      expect([result, handler]).toEqual([{ ok: true }, expect.objectContaining({ message: expect.stringContaining('out of balance') as string })])
+      expect([await orders(schema), await store.get(one.id), await store.settlesDue(START, 10)]).toEqual([[], end.call, [{ call: end.call, dueAt: START, tries: 0 }]])
+    })
+
+    it('commits its statements with the end when it has taken on a role that may not touch the tables of the store', async () => {
+      const { store, schema, one } = await settling()
+      await pool.query(`CREATE ROLE tenant_${places}; GRANT USAGE ON SCHEMA ${schema} TO tenant_${places}; GRANT INSERT ON ${schema}.orders TO tenant_${places}`)
+      const end = ended(one, 'succeeded', { settleDueAt: START })
+      expect(await store.writeSettling(end, async (tx) => {
+        await tx.run(`SET LOCAL ROLE tenant_${places}`)
+        await tx.run(`INSERT INTO ${schema}.orders VALUES ('o_1', 'paid')`)
+      })).toEqual({ result: { ok: true } })
+      expect([await orders(schema), await store.get(one.id), await store.settlesDue(START, 10)]).toEqual([[{ id: 'o_1', state: 'paid' }], end.call, []])
+    })
+
     it('holds nobody up for longer than it may take, when its process freezes', async () => {
       const { store, schema, one } = await settling()
       const thaws: (() => void)[] = []

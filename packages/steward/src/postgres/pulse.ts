@@ -11,7 +11,7 @@ import { META } from '../store-sql/migrations.ts'
 import type { Around } from './around.ts'
 import { alive, controlsRev, numberOr } from './call-columns.ts'
 import { textColumn } from './columns.ts'
-import type { Incarnation } from './incarnation.ts'
+import { type Incarnation, PLACE } from './incarnation.ts'
 import { BEGINNING, found, given, laneColumns, type laneRows, LATE_MS, nextDueAt } from './lanes.ts'
 import { Pace } from './pace.ts'
 import { type Statement, statement, type Value } from './pool.ts'
@@ -27,7 +27,7 @@ function texts({ s, timing, system }: Around) {
   const expired = `EXISTS (SELECT 1 FROM ${s}steward_worker AS w WHERE w.fenced = 0 AND w.lease_until_at <= $8 AND w.worker IS DISTINCT FROM $6)`
   // Dead entries lie before this, too: all that the lost worker ever claimed.
   const leftBehind = `EXISTS (SELECT 1 FROM ${s}steward_worker AS l CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker = l.worker AND o.epoch = l.epoch AND (o.state <> 'running' OR ${known('o.operation')}) LIMIT 1) AS left_behind WHERE l.fenced > 0)`
-  const questions = (dead: string): string => `${controlsRev(s)} AS rev, ${timing}, ${system} AS system, (SELECT value::bigint FROM ${s}steward_meta WHERE name = '${META.time}') AS found,
+  const questions = (dead: string): string => `${controlsRev(s)} AS rev, ${timing}, ${system} AS system, ${PLACE} AS place, (SELECT value::bigint FROM ${s}steward_meta WHERE name = '${META.time}') AS found,
       ${dead} AS dead,
       EXISTS (SELECT 1 FROM ${s}steward_open AS o WHERE o.worker IS NULL AND o.limit_at IS NOT NULL AND ${inTime('o.limit_at')} AND ${known('o.operation')}) AS overdue,
       EXISTS (SELECT 1 FROM ${s}steward_settle AS d CROSS JOIN LATERAL (SELECT 1 FROM ${s}steward_ended AS e WHERE e.id = d.id AND ${known('e.operation')} LIMIT 1) AS end_of_it WHERE ${inTime('d.due_at')}) AS settles,
@@ -68,6 +68,7 @@ export function pulses(around: Around, lanes: ReturnType<typeof laneRows>, incar
     const asked = [...ranges, lease?.worker ?? null, lease?.epoch ?? null, now, textColumn(operations), by]
     const been = incarnation.mark
     const [row] = await (leaseUntilAt === null ? around.timed(text.look, asked) : around.timed(text.beat, [...asked, leaseUntilAt]))
+    around.place = row?.['place'] as string
     const mark = Number(row?.['found'])
     await incarnation.judgeMark(been, mark, Number(row?.['moved'] ?? mark))
     const is = (name: string): boolean => row?.[name] === true

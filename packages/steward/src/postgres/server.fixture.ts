@@ -26,7 +26,7 @@ export interface PostgresServer {
   /** Who runs it: options for a child process that is to read its folder. */
   readonly owner: Owner
   /** A pool of its own, ended with the server. It hears when an idle connection breaks, as every pool should. */
-  pool(max?: number, user?: string): pg.Pool
+  pool(max?: number, user?: string, database?: string): pg.Pool
   /** Ends the server and every connection at once, and leaves its data to be recovered, as a crash does. */
   kill(): Promise<void>
   /** Starts it again over the same data, after `kill`. */
@@ -70,8 +70,8 @@ export async function postgresServer(version: Version, settings: Readonly<Record
   const pools: pg.Pool[] = []
   return {
     version, folder, owner, url,
-    pool(max = 10, user = 'steward') {
-      const pool = new pg.Pool({ connectionString: url.replace('steward@', `${user}@`), max })
+    pool(max = 10, user = 'steward', database = 'postgres') {
+      const pool = new pg.Pool({ connectionString: url.replace('steward@/postgres', `${user}@/${database}`), max })
       pool.on('error', () => undefined)
       pools.push(pool)
       return pool

@@ -6,13 +6,15 @@
  * of it and the call is settled again; if it freezes, the server ends the transaction by itself, so that nobody waits for
  * its rows longer than a handler may take.
  *
- * Statements can make the commit impossible (a deferred constraint). The guarded write is then made again in a
- * transaction of its own, without the handler: the end stands, the handler failed.
+ * Statements can make the commit impossible (a deferred constraint or trigger). Whatever the server refuses it for, the
+ * guarded write is then made again in a transaction of its own, without the handler: the end stands, the handler failed.
+ * Nor does anything of the store's own follow the handler but the commit: its statements may have taken on another role.
  */
+import { StewardError } from '../core/errors.ts'
 import type { CallWrite, SettleInTx, SettleTx, SqlValue, WriteResult } from '../ports/store.ts'
 import type { Around } from './around.ts'
 import { later } from './clock.ts'
-import { type PgClient, type PgQuery, type PgResult, type Session, sqlState } from './pool.ts'
+import type { PgClient, PgQuery, PgResult, Session } from './pool.ts'
 import type { CallWrites } from './writes.ts'
 
 /** Transaction control belongs to the store; settings of the session would outlive the transaction. */
@@ -21,6 +23,9 @@ const FORBIDDEN = /^[\s;]*(?:(?:--[^\n]*\n|\/\*[\s\S]*?\*\/)[\s;]*)*(begin|start
 export type Settled = { readonly result: WriteResult; readonly handler?: unknown }
 
 type Handled = { readonly error: unknown } | null
+
+/** The server refused the commit, and nothing is stored. */
+type Refused = { readonly refused: string }
 
 export class Settling {
   readonly #around: Around
@@ -49,14 +54,14 @@ export class Settling {
   async #settle(write: CallWrite, inTx: SettleInTx): Promise<Settled> {
     const { connections } = this.#around
     const settled = await connections.alone((client, prepare) => this.#withHandler(client, connections.session(client, prepare), write, inTx))
-    if (settled !== 'uncommittable') return settled
-    const error = new Error(`a statement of onSettled of call ${write.call.id} made the commit impossible (a deferred constraint, or a conflict with another transaction). Its statements were undone; onSettled runs again later`)
+    if ('result' in settled) return settled
+    const error = new Error(`a statement of onSettled of call ${write.call.id} made the commit impossible (${settled.refused}). Its statements were undone; onSettled runs again later`)
     if (write.onlyIfHandled === true) return { result: { ok: true }, handler: error }
     const [result] = await connections.transaction((session) => this.#writes.inOrder(session, [write]))
     return { result: result as WriteResult, handler: error }
   }
 
-  async #withHandler(client: PgClient, session: Session, write: CallWrite, inTx: SettleInTx): Promise<Settled | 'uncommittable'> {
+  async #withHandler(client: PgClient, session: Session, write: CallWrite, inTx: SettleInTx): Promise<Settled | Refused> {
     const { connections } = this.#around
     const say = (text: string): Promise<PgResult> => connections.part(client, text)
     await say(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${2 * this.#settleMs}`)
@@ -67,8 +72,10 @@ export class Settling {
         return { result: result as WriteResult }
       }
       await say(`SAVEPOINT steward_settle; SET LOCAL statement_timeout = ${this.#settleMs}`)
+      // Told in the very transaction that records it: no mark is left to tell it again.
+      await session.change(`DELETE FROM ${this.#around.s}steward_settle WHERE id = $1`, [write.call.id])
       const handled = await this.#handle(client, write, inTx, say)
-      if (handled === null) return await this.#commit(client, session, write)
+      if (handled === null) return await this.#commit(client)
       if (write.onlyIfHandled === true) await say('ROLLBACK')
       else {
         await say('ROLLBACK TO steward_settle')
@@ -81,14 +88,12 @@ export class Settling {
     }
   }
 
-  /** Told in the very transaction that records it: no mark is left to tell it again. */
-  async #commit(client: PgClient, session: Session, write: CallWrite): Promise<Settled | 'uncommittable'> {
-    await session.change(`DELETE FROM ${this.#around.s}steward_settle WHERE id = $1`, [write.call.id])
+  async #commit(client: PgClient): Promise<Settled | Refused> {
     try {
       await this.#around.connections.commit(client)
     } catch (error) {
-      const state = sqlState(error) ?? ''
-      if (state.startsWith('23') || state.startsWith('40')) return 'uncommittable'
+      // With all of it undone, a second write cannot be one too many; whether it is refused, too, it will tell.
+      if (error instanceof StewardError && error.details['outcome'] === 'not_stored') return { refused: String(error.details['postgres']) }
       throw error
     }
     return { result: { ok: true } }

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { natural } from '../ports/definition.ts'
 import type { StandardSchema } from '../ports/standard-schema.ts'
-import type { StewardOptions } from '../runtime/api.ts'
+import type { StewardOptions, SubmitStatement } from '../runtime/api.ts'
 import { defineOperation } from '../runtime/operation.ts'
 import { Steward } from '../runtime/steward.ts'
 import { realSystem } from '../runtime/system.ts'
@@ -32,6 +32,13 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     const steward = await Steward.open({ store: postgres({ pool, schema, listen: false }), operations: [charge], log: silent, onAlert: null, ...options })
     opened.push(steward)
     return steward
+  }
+  /** Another database of the server, with a store of the same name. */
+  async function copyOf(schema: string): Promise<pg.Pool> {
+    await pool.query(`CREATE DATABASE copy_of_${schema}`)
+    const there = server.pool(2, 'steward', `copy_of_${schema}`)
+    await open({ store: postgres({ pool: there, schema, listen: false }) })
+    return there
   }
   /** As a client that knows nothing of Steward would. */
   async function run({ text, values }: { readonly text: string; readonly values: readonly unknown[] }, on: pg.Pool | pg.PoolClient = pool): Promise<Record<string, unknown>> {
@@ -84,12 +91,11 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       const facts = await run(early)
       expect(facts['status']).toBe('facts')
       expect(() => early.read(facts)).toThrow(expect.objectContaining({ code: 'STEWARD_TRANSACTION_REFUSED', details: expect.objectContaining({ why: 'facts' }) as unknown }))
-      const stale = await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })
-      await open({}, schema)
-      const elsewhere = await run(stale)
+      const strayed = await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })
+      const elsewhere = await run(strayed, await copyOf(schema))
       expect(elsewhere['status']).toBe('other_database')
-      expect(() => stale.read(elsewhere)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'other_database' }) as unknown }))
-      expect(() => stale.read(undefined)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'no_row' }) as unknown }))
+      expect(() => strayed.read(elsewhere)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'other_database' }) as unknown }))
+      expect(() => strayed.read(undefined)).toThrow(expect.objectContaining({ details: expect.objectContaining({ why: 'no_row' }) as unknown }))
       expect(await steward.list()).toEqual([])
       await steward.submit(charge, { key: 'old', input: { amount: 1 } })
       await steward.confirm(charge, 'old', { by: 'ana' })
@@ -100,6 +106,23 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(pruned['status']).toBe('pruned')
       expect(old.read(pruned)).toMatchObject({ status: 'joined' })
       expect((await run(await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })))['status']).toBe('created')
+    })
+
+    it.each(['half of \ud83d', 'with \u0000'])('leaves texts that jsonb does not take to be compared by reading: %j', async (note) => {
+      const steward = await open()
+      const statements = [note, note, 'other'].map((text) => steward.submitStatement(charge, { key: 'a', input: { amount: 1, note: text } }))
+      const [first, same, other] = await Promise.all(statements) as [SubmitStatement<unknown>, SubmitStatement<unknown>, SubmitStatement<unknown>]
+      const client = await pool.connect()
+      await client.query('BEGIN')
+      expect((await run(first, client))['status']).toBe('created')
+      const [again, differs] = [await run(same, client), await run(other, client)]
+      expect([again['status'], differs['status']]).toEqual(['taken', 'taken'])
+      expect(same.read(again)).toMatchObject({ status: 'joined' })
+      expect(() => other.read(differs)).toThrow(expect.objectContaining({ code: 'STEWARD_KEY_REUSED' }))
+      expect((await client.query('COMMIT')).command).toBe('COMMIT')
+      client.release()
+      expect((await run(await steward.submitStatement(charge, { key: 'b', input: { amount: 1 } })))['status']).toBe('created')
+      expect((await run(await steward.submitStatement(charge, { key: 'b', input: { amount: 1, note } })))['status']).toBe('reused')
     })
 
     it('keeps inputs sealed, and tells the same input from another one by reading', async () => {

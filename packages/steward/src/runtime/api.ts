@@ -79,7 +79,7 @@ export type SubmitStatement<Result> = {
   readonly values: readonly (string | number | null)[]
   /**
    * What its one row says. The row can be read without this, too: `status` is `created`; `joined` (the key has a call with this
-   * input; `id` is its id); `reused` (with another input: refused); `taken` (sealed, so that only this function can tell); `pruned`;
+   * input; `id` is its id); `reused` (with another input: refused); `taken` (sealed, or with characters that the database cannot compare, so that only this function can tell); `pruned`;
    * `facts` (evidence waits for the key), `again` (somebody was faster) and `other_database`: not stored.
    *
    * @throws StewardError STEWARD_KEY_REUSED, STEWARD_TRANSACTION_REFUSED (`details.why`: `facts`, `again`, `other_database`); nothing was stored then.
@@ -211,7 +211,7 @@ export interface StewardApi {
   submit<I, P, R>(operation: Operation<I, P, R>, options: SubmitOptions<I>): Promise<Submitted<R>>
   /**
    * The same as one plain statement, to be run inside the caller's transaction by any client: another language's, a stored
-   * procedure's caller, a batch. It is good for about as long as the process lives, and for one call.
+   * procedure's caller, a batch. It is good for one call, and until the database's server is started anew.
    *
    * @throws StewardError STEWARD_KEY_INVALID, STEWARD_INPUT_*, STEWARD_OPTION_INVALID, STEWARD_TRANSACTION_REFUSED where the store has none (only PostgreSQL has).
    */

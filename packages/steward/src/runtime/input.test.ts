@@ -48,6 +48,8 @@ const OPTIONS: readonly (readonly [string, Record<string, unknown>, string])[] =
   ['priority NaN', { priority: Number.NaN }, 'OPTION_INVALID'],
   ['an empty group', { group: '' }, 'OPTION_INVALID'],
   ['a group that is a number', { group: 4 }, 'OPTION_INVALID'],
+  ['a group with a character that a database cannot hold', { group: 'a\u0000b' }, 'OPTION_INVALID'],
+  ['a group with half of a surrogate pair', { group: 'a\ud83d' }, 'OPTION_INVALID'],
   ['giveUpAfter 0', { giveUpAfter: 0 }, 'DURATION_INVALID'],
   ['giveUpAfter of words', { giveUpAfter: 'soon' }, 'DURATION_INVALID'],
   ['supersedes of an unknown key', { supersedes: 'nobody' }, 'SUPERSEDES_REFUSED'],

@@ -71,7 +71,7 @@ function assembled(context: IntakeContext, registered: Registered, options: Subm
   const priority = options.priority ?? 0
   if (!Number.isInteger(priority) || priority < -100 || priority > 100) throw optionInvalid(name, `priority is ${priority}; it must be a whole number from -100 to 100`)
   const group = options.group ?? null
-  if (group !== null && (typeof group !== 'string' || group.length === 0 || group.length > LIMITS.nameChars)) throw optionInvalid(name, `group must be text of 1 to ${LIMITS.nameChars} characters`)
+  if (group !== null && (typeof group !== 'string' || group.length === 0 || group.length > LIMITS.nameChars || group.includes('\u0000') || !group.isWellFormed())) throw optionInvalid(name, `group must be text of 1 to ${LIMITS.nameChars} characters, without U+0000 and halves of surrogate pairs`)
   const dueAt = Math.max(runAt ?? now, now)
   const giveUpAfterMs = options.giveUpAfter === undefined ? registered.policy.giveUpAfterMs : durationMs(options.giveUpAfter, `giveUpAfter of ${name} "${options.key}"`)
   return {

@@ -121,6 +121,19 @@ describe('the outbox in transactions of better-sqlite3', () => {
     expect(await (await open(null)).list()).toEqual([])
   })
 
+  it('sends no call again for a connection that answers with bigints', async () => {
+    const steward = await open()
+    await steward.perform(charge, order)
+    const db = connect()
+    db.defaultSafeIntegers(true)
+    db.exec('BEGIN IMMEDIATE')
+    const tx = fromBetterSqlite3(db)
+    expect(await steward.submit(charge, { ...order, tx })).toMatchObject({ status: 'joined' })
+    expect(await steward.submit(charge, { key: 'b', input: { amount: 1 }, tx })).toMatchObject({ status: 'created' })
+    db.exec('COMMIT')
+    expect((await steward.list()).map(({ key, state, attempts }) => ({ key, state, attempts }))).toEqual([{ key: 'a', state: 'succeeded', attempts: 1 }, { key: 'b', state: 'waiting', attempts: 0 }])
+  })
+
   it('says that the file is damaged, and leaves it and its log as they are', async () => {
     writeFileSync(path, 'this was a database once, and is none any more'.repeat(40))
     writeFileSync(`${path}-wal`, 'x'.repeat(100))

@@ -2,7 +2,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { StewardError } from '../core/errors.ts'
 import type { CallerTx } from '../ports/store.ts'
-import { Better, type BetterDatabase, type Database, type DriverName } from './driver.ts'
+import { Better, type BetterDatabase, type Database, type DriverName, plainly } from './driver.ts'
 
 export class SqliteCallerTx implements CallerTx {
   readonly driver: DriverName
@@ -37,7 +37,7 @@ export class SqliteCallerTx implements CallerTx {
  * @throws StewardError STEWARD_TRANSACTION_REFUSED for anything but a `DatabaseSync`; nothing was stored.
  */
 export function fromDatabaseSync(database: DatabaseSync): CallerTx {
-  if (database instanceof DatabaseSync) return new SqliteCallerTx('node:sqlite', database, database)
+  if (database instanceof DatabaseSync) return new SqliteCallerTx('node:sqlite', database, plainly(database))
   throw refused('fromDatabaseSync', database, 'no DatabaseSync of node:sqlite', 'For a connection of better-sqlite3 use fromBetterSqlite3')
 }
 

@@ -49,6 +49,7 @@ export interface BetterDatabase {
 }
 interface BetterStatement {
   readonly reader: boolean
+  safeIntegers(on: boolean): unknown
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what better-sqlite3 itself says of its parameters and rows
   run(...values: any[]): Ran
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what better-sqlite3 itself says of its rows
@@ -66,6 +67,21 @@ const openNode: Open = (path, { readOnly = false, immutable = false } = {}) => {
   return new DatabaseSync(url, { readOnly: true, timeout: 0 })
 }
 
+/** A connection of the application's: whatever it was opened with (arrays, bigints), rows have names, and a count of none is 0. */
+export function plainly(db: DatabaseSync): Database {
+  return {
+    prepare(sql) {
+      const statement = db.prepare(sql)
+      statement.setReturnArrays(false)
+      statement.setReadBigInts(false)
+      return statement
+    },
+    exec: (sql) => db.exec(sql),
+    close: () => db.close(),
+    get isTransaction() { return db.isTransaction },
+  }
+}
+
 /** better-sqlite3 as the store speaks to it. It opens no URLs, so that "immutable" is "for reading": the log stays where it is all the same. */
 export class Better implements Database {
   readonly #db: BetterDatabase
@@ -78,6 +94,7 @@ export class Better implements Database {
 
   prepare(sql: string): Statement {
     const statement = this.#db.prepare(sql)
+    statement.safeIntegers(false)
     if (!statement.reader) {
       const run = (...values: Value[]): Ran => statement.run(...values.map(whole))
       return { run, get: (...values) => void run(...values), all: (...values) => { run(...values); return [] } }

@@ -130,3 +130,18 @@ it('refuses another copy of SQLite, whose locks it cannot see', () => {
   ours.exec('PRAGMA journal_mode = WAL; BEGIN IMMEDIATE')
   expect(() => theirs.exec('BEGIN IMMEDIATE')).not.toThrow()
 })
+
+it.each([{ readBigInts: true }, { returnArrays: true }])('sends no call again for a connection that answers in a way of its own: %j', async (way) => {
+  const steward = await open()
+  await steward.perform(charge, order)
+  const db = new DatabaseSync(path, way)
+  opened.push(db)
+  // The row of the order has the number that the call's has.
+  db.exec("CREATE TABLE orders (id TEXT); BEGIN IMMEDIATE; INSERT INTO orders VALUES ('a')")
+  const tx = fromDatabaseSync(db)
+  expect(await steward.submit(charge, { ...order, tx })).toMatchObject({ status: 'joined' })
+  await expect(steward.submit(charge, { key: 'a', input: { amount: 43 }, tx })).rejects.toMatchObject({ code: 'STEWARD_KEY_REUSED' })
+  expect(await steward.submit(charge, { key: 'b', input: { amount: 1 }, tx })).toMatchObject({ status: 'created' })
+  db.exec('COMMIT')
+  expect((await steward.list()).map(({ key, state, attempts, input }) => ({ key, state, attempts, input }))).toEqual([{ key: 'a', state: 'succeeded', attempts: 1, input: { amount: 42 } }, { key: 'b', state: 'waiting', attempts: 0, input: { amount: 1 } }])
+})
