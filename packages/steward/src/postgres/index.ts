@@ -390,7 +390,8 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
-  const lanes = laneRows(around)
+  const alerts = alertRows(around)
+  const lanes = laneRows(around, alerts)
   const incarnation = new Incarnation(around, controls, told, mark, now)
   return {
     pool, around, hints, controls,
@@ -403,7 +404,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, opening: string, { se
     pulse: pulses(around, lanes, incarnation),
     questions: questions(around),
     keeping: keeping(around, lockMs),
-    alerts: alertRows(around),
+    alerts,
     incarnation,
   }
 }
