@@ -21,6 +21,7 @@ export type AlertKind =
   | 'unreadable'
   | 'database_set_back'
   | 'claims_slow'
+  | 'looks_given_up'
 
 export type Severity = 'page' | 'warn'
 
@@ -38,4 +39,9 @@ export type Alert = {
   readonly message: string
   /** The next safe action, as a sentence or a command. */
   readonly next: string
+}
+
+/** Of what goes on, one alert a day: stands in its id. */
+export function dayOf(at: number): number {
+  return Math.floor(at / 86_400_000)
 }

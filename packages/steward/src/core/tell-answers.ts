@@ -4,7 +4,7 @@ import { resendIsSafe, stopInForce } from './conclude.ts'
 import { durationText } from './duration.ts'
 import { isApplied, references, unrefuted } from './facts.ts'
 import { lastBeginAt, type Policy, windowOpen } from './policy.ts'
-import { FORGOTTEN } from './set-back.ts'
+import { FORGOTTEN, mayHaveMovedSince, type Restored } from './set-back.ts'
 import type { Entry } from './story.ts'
 import type { TellOptions } from './tell.ts'
 import { iso, when } from './tell-wire.ts'
@@ -15,11 +15,12 @@ const NAMED = 5
 
 export function answersOf(call: Call, policy: Policy | null, now: number, options: TellOptions): Telling['answers'] {
   if (options.setBack !== undefined && call.effect !== 'happened') return ofSetBack(call, policy, now, options.setBack)
+  const lost = policy !== null && call.effect === 'did_not_happen' && options.restored && mayHaveMovedSince(call, options.restored, policy.timeoutMs) ? options.restored : null
   return {
-    happened: didItHappen(call),
+    happened: lost === null ? didItHappen(call) : `Possibly: the database has lost what was committed since ${iso(lost.lostSinceAt)}, and it may have been sent again in that time. On its record: ${didItHappen(call)}`,
     known: whatIsKnown(call, policy, now),
     next: `${whatIsNext(call, policy, now, options.paused ?? [])}${people(call, options)}`,
-    retry: isRetrySafe(call, policy, now, options.paused ?? []),
+    retry: lost === null || policy === null || call.supersededBy !== null ? isRetrySafe(call, policy, now, options.paused ?? []) : lostRetry(call, policy, lost),
   }
 }
 
@@ -266,6 +267,13 @@ function endedRetry(call: Call): string {
   if (call.state === 'expired') return `${safe} But it was declared useless after ${call.expiresAt === null ? 'its expiry' : iso(call.expiresAt)}: make sure that somebody still wants it.`
   if (call.state === 'cancelled') return `${safe} But ${call.stop?.by ?? 'somebody'} cancelled it (${call.stop?.why ?? call.reason}): ask first.`
   return safe
+}
+
+/** Of a call that ended before the database lost commits. */
+function lostRetry(call: Call, policy: Policy, { noticedAt }: Restored): string {
+  const resent = policy.answer === 'natural' ? 'sent again, which has the effect of sending it once' : 'sent again under the key that it may have been sent with, while the provider surely remembers it'
+  const then = policy.hasLookup && policy.answer !== 'natural' ? 'the provider is asked before anything is sent' : policy.answer === 'none' ? 'it is in doubt then, until you settle it' : `it is ${resent}`
+  return `Yes, by redrive: it is presumed to have been sent in that time, so ${then} (steward redrive ${call.operation} ${call.key}). Who knows that it did not happen refutes it first, with an instant after ${iso(noticedAt + policy.timeoutMs)}.`
 }
 
 function waitingRetry(call: Call, policy: Policy, now: number, paused: readonly string[]): string {

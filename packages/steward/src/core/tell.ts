@@ -8,6 +8,7 @@
 import type { Call } from './call.ts'
 import { references } from './facts.ts'
 import type { Policy } from './policy.ts'
+import type { Restored } from './set-back.ts'
 import { answersOf } from './tell-answers.ts'
 import { AT_FIRST, boundary, sentences, stepped } from './tell-entry.ts'
 import { wireLine } from './tell-wire.ts'
@@ -20,6 +21,8 @@ export type TellOptions = {
   readonly paused?: readonly string[]
   /** How it was noticed that the database was set back, while nobody has said what it lost. */
   readonly setBack?: string | undefined
+  /** What was said of the commits that the database has lost, once somebody has. */
+  readonly restored?: Restored | null
 }
 
 /**

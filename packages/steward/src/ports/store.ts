@@ -303,7 +303,7 @@ export interface Store {
   workers(): Promise<readonly WorkerRow[]>
   /** Workers that are surely dead or past their lease at `now`; each is fenced in the same step. */
   fenceDead(now: number, except: string | null): Promise<readonly WorkerRow[]>
-  /** Calls still leased to fenced or unknown workers, begun ones only; claimed ones are given back by the same step. */
+  /** Calls still leased to fenced or unknown workers, begun ones only; claimed ones are given back by the same step. Those of all operations are looked for like late lanes. */
   orphans(limit: number, operations?: readonly string[]): Promise<readonly Call[]>
 
   get(id: string): Promise<Call | null>
@@ -318,7 +318,10 @@ export interface Store {
   overdue(now: number, limit: number, operations?: readonly string[]): Promise<readonly Call[]>
   /** Counts open calls: what that takes may grow with their number. */
   backlog(): Promise<readonly Backlog[]>
-  /** Operations and versions of which a call has been due since then and waits, whoever knows them. Takes no longer the more calls there are. */
+  /**
+   * Operations and versions of which a call has been due since then and waits, whoever knows them. Takes no longer the more calls
+   * there are. A store may spare itself a look, and answers with none then; after one that was given up it rejects until another succeeds.
+   */
   lateLanes(dueBefore: number): Promise<readonly LateLane[]>
   /** The next instant at which an unleased call of these lanes is due; `null` for none. */
   nextDueAt(lanes: readonly Lane[]): Promise<number | null>

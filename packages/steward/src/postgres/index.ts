@@ -391,7 +391,8 @@ function parts(pool: PgPool, around: Around, hints: Hints, { settleMs = SETTLE_M
   const controls = controlRows(around)
   const writes = new CallWrites(around, controls)
   const inserts = new CallInserts(around, writes, lockMs)
-  const lanes = laneRows(around)
+  const alerts = alertRows(around)
+  const lanes = laneRows(around, alerts)
   const incarnation = new Incarnation(around, controls, told, mark, now)
   return {
     pool, around, hints, controls,
@@ -404,7 +405,7 @@ function parts(pool: PgPool, around: Around, hints: Hints, { settleMs = SETTLE_M
     pulse: pulses(around, lanes, incarnation),
     questions: questions(around),
     keeping: keeping(around, lockMs),
-    alerts: alertRows(around),
+    alerts,
     incarnation,
   }
 }

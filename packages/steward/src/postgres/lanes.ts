@@ -15,7 +15,9 @@
  * from there.
  */
 import type { Call } from '../core/call.ts'
+import { GIVEN_UP_FOR_MS, looksGivenUp } from '../core/given-up.ts'
 import type { ClaimQuery, Lane, LateLane } from '../ports/store.ts'
+import type { alertRows } from './alert-rows.ts'
 import type { Around } from './around.ts'
 import { alive, numberOr } from './call-columns.ts'
 import { numberColumn, textColumn } from './columns.ts'
@@ -188,17 +190,17 @@ function reach(range: Range, at: number, id: string): void {
 /** So many looks behind that were given up in a row are told of: one alone may be an outage. */
 const TELLING = 2
 
-export function laneRows(around: Around) {
+export function laneRows(around: Around, alerts: Pick<ReturnType<typeof alertRows>, 'raise'>) {
   const { connections, s } = around
   const sql = texts(s)
   const ranges = new Ranges()
   const [pace, watching] = [new Pace(around.ticks), new Pace(around.ticks)]
   let [more, paused] = [false, NONE]
-  /** Looks behind in a row that were given up. */
-  let givenUp = 0
+  /** Looks behind in a row that were given up, and since when. */
+  let [givenUp, sinceMs] = [0, 0]
 
   /** Beside the claims, and no more often than its pace allows. One that is lost is repeated; of several in a row somebody is told. */
-  function lookBehind(lanes: readonly Lane[]): void {
+  function lookBehind(lanes: readonly Lane[], now: number): void {
     // A look in no lane would be quick, and say nothing of the others.
     const known = lanes.length > 0 && pace.long && !pace.looking && !pace.rests(false) ? ranges.within(lanes) : null
     if (known === null) return
@@ -206,7 +208,11 @@ export function laneRows(around: Around) {
       givenUp = 0
       ranges.behind(rows)
     }, (error: unknown) => {
+      if (givenUp === 0) sinceMs = around.ticks()
       if (++givenUp === TELLING) around.notice(`${around.name}: looks for calls that wait behind those that were claimed are given up (${String(error)}). What is given back by another process, or stored by a long transaction, waits until one succeeds; they go on, one a minute. Look in pg_stat_activity for a transaction that has been open for long.`)
+      const forMs = around.ticks() - sinceMs
+      // What cannot be stored now is raised by the next one.
+      if (forMs >= GIVEN_UP_FOR_MS) alerts.raise([looksGivenUp(around.name, 'behind', { at: now, sinceMs: forMs, error })]).catch(() => undefined)
     })
   }
 
@@ -224,7 +230,7 @@ export function laneRows(around: Around) {
       if (lanes.length === 0 || limit <= 0) return []
       paused = textColumn(pausedGroups)
       ranges.seenWithout(paused)
-      lookBehind(lanes)
+      lookBehind(lanes, now)
       const asked = [now, limit, paused, lease.worker, lease.epoch]
       const { backs } = ranges
       const known = pace.long || pace.rests(more) ? ranges.within(lanes) : null
@@ -241,7 +247,7 @@ export function laneRows(around: Around) {
     },
     /** Nothing while a look, which goes from the beginning, would come too soon after one that took long. */
     async lateLanes(dueBefore: number): Promise<readonly LateLane[]> {
-      const rows = watching.rests(false) ? [] : await watching.timed(() => connections.run(sql.late, [dueBefore]))
+      const rows = await watching.look(() => connections.run(sql.late, [dueBefore]), [])
       return rows.map((row) => ({ operation: row['operation'] as string, version: Number(row['version']), oldestDueAt: Number(row['due_at']) }))
     },
     async nextDueAt(lanes: readonly Lane[]): Promise<number | null> {

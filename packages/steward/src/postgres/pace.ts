@@ -15,6 +15,8 @@ export class Pace {
   #tookMs = 0
   #endedMs = Number.NEGATIVE_INFINITY
   #underWay = 0
+  /** What the last look was given up with. */
+  #givenUp: { readonly error: unknown } | null = null
 
   constructor(ticks: () => number) {
     this.#ticks = ticks
@@ -45,11 +47,23 @@ export class Pace {
     const from = this.#ticks()
     this.#underWay++
     try {
-      return await look()
+      const answer = await look()
+      this.#givenUp = null
+      return answer
+    } catch (error) {
+      this.#givenUp = { error }
+      throw error
     } finally {
       this.#underWay--
       this.#endedMs = this.#ticks()
       this.#tookMs = this.#endedMs - from
     }
+  }
+
+  /** A look from the beginning where one is due, else `resting`. After one that was given up nothing is known, and the next says so until there is another. */
+  async look<Value>(look: () => Promise<Value>, resting: Value): Promise<Value> {
+    if (!this.rests(false)) return await this.timed(look)
+    if (this.#givenUp !== null) throw this.#givenUp.error
+    return resting
   }
 }

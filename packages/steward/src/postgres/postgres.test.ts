@@ -961,6 +961,47 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
       expect(notices).toEqual([expect.stringContaining('are given up (StewardError')])
     })
 
+    it('raises an alert of them once that has gone on for minutes', async () => {
+      const schema = place()
+      let ticks = 0
+      const broken = meddling(async (text, run) => {
+        ticks += 40
+        return text.includes('<= (r.from_at, r.from_id)') ? Promise.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' })) : await run()
+      })
+      const store = await open({ schema, pool: broken, ticks: () => ticks })
+      const lease = await enlist(store, 'w1', 1, START + 1e9)
+      await put(store, ...Array.from({ length: 4 }, () => call()))
+      const kinds = async () => (await store.alerts({ undeliveredOnly: true, limit: 10 })).map((alert) => [alert.kind, alert.message])
+      const claimFor = async (ms: number): Promise<void> => {
+        for (const until = ticks + ms; ticks < until; ticks += 1_000) await claimOf(store, lease, { limit: 2 })
+      }
+      await claimFor(250_000)
+      expect(await kinds()).toEqual([])
+      await claimFor(200_000)
+      expect(await kinds()).toEqual([['looks_given_up', expect.stringContaining('canceling statement')]])
+    })
+
+    it('does not answer that nothing is late, or left by lost workers, while the looks for it are given up', async () => {
+      const schema = place()
+      let [ticks, isBroken] = [0, false]
+      const broken = meddling(async (text, run) => {
+        ticks += 4_000
+        return isBroken && text.includes('WITH') ? Promise.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' })) : await run()
+      })
+      const store = await open({ schema, pool: broken, ticks: () => ticks })
+      isBroken = true
+      const looks = (): Promise<readonly unknown[]> => Promise.all([store.lateLanes(START), store.orphans(10)].map((look) => look.then(() => 'answered', (error: Error & { code?: unknown }) => error.code)))
+      const refused = ['STEWARD_STORE_UNAVAILABLE', 'STEWARD_STORE_UNAVAILABLE']
+      expect(await looks()).toEqual(refused)
+      expect(await looks()).toEqual(refused)
+      isBroken = false
+      // They rest after one that took long.
+      expect(await looks()).toEqual(refused)
+      ticks += 60_000
+      expect(await looks()).toEqual(['answered', 'answered'])
+      expect(await looks()).toEqual(['answered', 'answered'])
+    })
+
     it('beats at once while a look from the beginning takes longer than a lease, and tells what that found with the next beat', async () => {
       const schema = place()
       let ticks = 0

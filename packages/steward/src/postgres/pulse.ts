@@ -93,7 +93,7 @@ export function pulses(around: Around, lanes: ReturnType<typeof laneRows>, incar
   }
 
   return (query) => {
-    lanes.lookBehind(query.lanes)
+    lanes.lookBehind(query.lanes, query.now)
     if (query.leaseUntilAt !== null && pace.slow) return beat(query)
     return pace.rests(false) && lanes.ranges.within(query.lanes) !== null ? goOn(query) : lookFully(query)
   }

@@ -100,9 +100,10 @@ export function workerRows(around: Around) {
     /** Who asks for those of all operations watches over everybody's work, every ten seconds: nothing where that would come too soon after a look that took long. */
     async orphans(limit: number, operations: readonly string[] | undefined, now: number): Promise<Orphans> {
       if (operations !== undefined) return await orphansOf(textColumn(operations), limit)
-      if (watching.rests(false)) return { calls: [], freed: [] }
-      await seekStrays(now)
-      return await watching.timed(() => orphansOf(null, limit))
+      return await watching.look(async () => {
+        await seekStrays(now)
+        return await orphansOf(null, limit)
+      }, { calls: [], freed: [] })
     },
     async leasedTo(lease: Lease, limit: number): Promise<readonly Call[]> {
       return calls(await connections.run(sql.leasedTo, [lease.worker, lease.epoch, limit]))

@@ -156,10 +156,12 @@ export class Claims {
       return
     }
     this.#claiming = true
+    let operation = '*'
     try {
       const lease = await this.#o.keeper.ensure()
       const now = this.#o.store.now()
       const lanes = this.#lanes(now)
+      operation = lanes[0]?.operation ?? operation
       const limit = Math.min(LIMITS.prefetch, 4 * this.#o.concurrency()) - this.#line.length
       if (limit <= 0) return
       this.#claimAgain = false
@@ -167,7 +169,7 @@ export class Claims {
       this.#lastClaimAt = now
       const calls = lanes.length === 0 ? [] : await this.#o.store.claim({ lease, lanes, limit, now, pausedGroups: this.#o.controls.pausedGroups(now) })
       this.#refusals = 0
-      this.#watchPace(lanes[0]?.operation ?? '*')
+      this.#watchPace(operation)
       if (this.#stopped || this.#o.keeper.current !== lease) {
         // Claimed under an identity that is gone: others free them, and the next claim is ours again.
         void this.giveBack(lease, calls)
@@ -180,6 +182,7 @@ export class Claims {
     } catch (error) {
       this.#o.onUncertain()
       if (this.#refusals++ % 20 === 0) this.#o.log.warn('calls could not be claimed; trying again', { error: String(error), times: this.#refusals })
+      this.#watchPace(operation, String(error))
       this.#restUntilMs = this.#o.system.monotonicMs() + STORE_RETRY_MS
       this.wake(this.#o.store.now() + STORE_RETRY_MS)
     } finally {
@@ -189,19 +192,19 @@ export class Claims {
     this.#o.onLine()
   }
 
-  /** Of the claim that was just answered: when they have been slow for long, somebody is told. */
-  #watchPace(operation: string): void {
+  /** Of the claim that was just answered, or given up with `error`: when they have been slow for long, somebody is told. */
+  #watchPace(operation: string, error: string | null = null): void {
     const nowMs = this.#o.system.monotonicMs()
     const tookMs = nowMs - this.#lastClaimMs
-    if (tookMs < SLOW_MS) {
+    if (tookMs < SLOW_MS && error === null) {
       this.#slowSinceMs = null
       return
     }
     // One alone says nothing: this process may have stood still.
-    if (this.#slowSinceMs === null) return void (this.#slowSinceMs = this.#lastClaimMs)
+    if (this.#slowSinceMs === null) return void (this.#slowSinceMs = error === null ? this.#lastClaimMs : nowMs)
     if (nowMs - this.#slowSinceMs < SLOW_FOR_MS) return
     const at = this.#o.store.now()
-    this.#o.store.raise([claimsSlow(this.#o.store.name, { operation, at, tookMs, sinceMs: Math.round(nowMs - this.#slowSinceMs) })]).catch((error: unknown) => this.#o.log.warn('claims are slow, and the alert of it could not be stored yet', { tookMs, error: String(error) }))
+    this.#o.store.raise([claimsSlow(this.#o.store.name, { operation, at, tookMs, sinceMs: Math.round(nowMs - this.#slowSinceMs), error })]).catch((refusal: unknown) => this.#o.log.warn('claims are slow, and the alert of it could not be stored yet', { tookMs, error: String(refusal) }))
     this.#slowSinceMs = nowMs
   }
 

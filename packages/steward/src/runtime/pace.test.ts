@@ -31,3 +31,24 @@ it('tells somebody when claims have been slow for a minute, once a day, and not 
   expect(await world.alerted()).toEqual(['claims_slow'])
   await world.close()
 })
+
+it('tells somebody when claims have been given up for a minute, as soon as the store takes the alert', async () => {
+  const world = new World('memory')
+  const charge = scripted(world, { idempotency: natural('x'), giveUpAfter: '1h' }, answers(1))
+  const { steward, watched, alerts, lines } = await world.open({ operations: [charge] })
+  await world.got(steward.submit(charge, { key: 'a', input: {} }))
+  let refusals = 0
+  watched.refuse = (method) => {
+    if (method === 'claim') throw new Error('canceling statement due to statement timeout')
+    if (method === 'raise' && refusals++ === 0) throw new Error('not now')
+  }
+  steward.start()
+  await world.pass(50_000)
+  expect(await world.alerted()).toEqual([])
+  await world.pass(150_000)
+  expect(alerts.map(({ kind, message }) => [kind, message])).toEqual([['claims_slow', expect.stringMatching(/given up .*canceling statement/)]])
+  expect(lines.some(({ message }) => message.includes('the alert of it could not be stored yet'))).toBe(true)
+  watched.refuse = () => undefined
+  await world.reaches(charge, 'a', 'succeeded')
+  await world.close()
+})

@@ -6,10 +6,11 @@
 import type { Alert } from '../core/alert.ts'
 import type { Call } from '../core/call.ts'
 import { durationText } from '../core/duration.ts'
+import { GIVEN_UP_FOR_MS, looksGivenUp } from '../core/given-up.ts'
 import { StewardError } from '../core/errors.ts'
 import { digestSalt, fieldDigests } from '../core/input.ts'
 import type { Json } from '../core/json.ts'
-import type { Store, WorkerRow } from '../ports/store.ts'
+import type { LateLane, Store, WorkerRow } from '../ports/store.ts'
 import type { Log, System } from '../ports/system.ts'
 import { change } from './change.ts'
 import type { ControlsCopy } from './controls.ts'
@@ -52,6 +53,9 @@ export class Recovery {
   readonly #stops = new Map<string, () => void>()
   /** Calls of dead workers that could not be lapsed, and when that is tried again: they must not hide what lies behind them. */
   readonly #left = new Map<string, number>()
+  /** Since when each look for work that stands still has been given up. */
+  #blindSinceMs: number | null = null
+  #works = false
   #stopped = false
 
   constructor(options: RecoveryOptions) {
@@ -60,6 +64,7 @@ export class Recovery {
 
   /** Starts the rounds of a worker. */
   startWorker(): void {
+    this.#works = true
     this.#o.rounds.on('dead', () => this.#buryDead())
     this.#o.rounds.on('overdue', () => this.#endOverdue(), OVERDUE_MS)
     if (this.#o.keepEndedForMs !== null) this.#every('prune', PRUNE_MS, () => this.#prune(), true)
@@ -154,19 +159,42 @@ export class Recovery {
     while (!this.#stopped && (await store.prune(before, PAGE, digestsOf)) === PAGE);
   }
 
-  /** Calls that are due and that no live worker understands, or for which no worker lives at all. */
+  /** What stands still, as far as it can be seen; where looks are given up for long, that is told, too. */
   async #watchWork(): Promise<void> {
-    const { store } = this.#o
+    const { store, system } = this.#o
     const now = store.now()
-    const late = await store.lateLanes(now - UNWORKED_MS)
-    // Attempts of dead workers that nobody here can lapse: any process that knows the operation would have, at once.
-    const orphans = (await store.orphans(PAGE)).filter((call) => this.#o.registry.get(call.operation) === null)
+    const [late, orphans] = await Promise.allSettled([store.lateLanes(now - UNWORKED_MS), this.#orphansFrom(now - UNWORKED_MS)])
+    await this.#tellUnworked(now, late.status === 'fulfilled' ? late.value : [], orphans.status === 'fulfilled' ? orphans.value : [])
+    const failed = [late, orphans].find((look) => look.status === 'rejected')
+    if (failed === undefined) return void (this.#blindSinceMs = null)
+    this.#blindSinceMs ??= system.monotonicMs()
+    const sinceMs = system.monotonicMs() - this.#blindSinceMs
+    if (sinceMs >= GIVEN_UP_FOR_MS) {
+      await store.raise([looksGivenUp(store.name, 'unworked', { at: now, sinceMs, error: failed.reason })])
+      this.#o.onAlerts()
+    }
+    throw failed.reason
+  }
+
+  /** Attempts of lost workers that were over by then. Any worker that knows the operation would have lapsed them at once. */
+  async #orphansFrom(overBy: number): Promise<readonly Call[]> {
+    const { store, keeper } = this.#o
+    // Workers bury the dead; where none is left, it is for others to find them gone.
+    if (!this.#works) await store.fenceDead(overBy, keeper.current?.worker ?? null)
+    return (await store.orphans(PAGE)).filter((call) => (call.open.at(-1)?.deadlineAt ?? 0) <= overBy)
+  }
+
+  /** Calls that are due and that no live worker understands, or for which no worker lives at all. */
+  async #tellUnworked(now: number, late: readonly LateLane[], orphans: readonly Call[]): Promise<void> {
+    const { store } = this.#o
     if (late.length === 0 && orphans.length === 0) return
     const alive = (await store.workers()).filter((worker) => !worker.fenced && worker.leaseUntilAt > now)
     const workers = alive.filter((worker) => worker.lanes.length > 0)
     const alerts: Alert[] = []
     for (const { operation, version } of lanesOf(orphans)) {
-      if (!understands(workers, operation, version)) alerts.push(notUnderstood({ operation, at: now, message: `Attempts of ${operation} were begun by workers that are gone, and no running worker knows the operation. They may have happened; nothing is sent.` }, version))
+      const left = `Attempts of ${operation} were begun by workers that are gone, and no running worker`
+      if (workers.length === 0) alerts.push(noWorker({ operation, at: now, message: `${left} is there to take them over. They may have happened; nothing is sent.` }))
+      else if (!understands(workers, operation, version)) alerts.push(notUnderstood({ operation, at: now, message: `${left} knows the operation. They may have happened; nothing is sent.` }, version))
     }
     for (const lane of late) {
       const age = durationText(now - lane.oldestDueAt)

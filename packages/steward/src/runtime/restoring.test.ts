@@ -380,10 +380,13 @@ onEachStore((make, kind) => {
       await world.reaches(charge, 'a', 'rejected')
       await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 1_000 }))
       await world.pass(3_000)
+      const told = async () => (await world.got(steward.tell(charge, 'a'))).answers
+      expect(await told()).toMatchObject({ happened: expect.stringMatching(/^Possibly: the database has lost .* On its record: No\./) as unknown, retry: expect.stringContaining('in doubt then, until you settle it') as unknown })
       const successor = { key: 'b', input: {}, supersedes: 'a' }
       await expect(world.got(steward.submit(charge, successor))).rejects.toMatchObject({ code: 'STEWARD_SUPERSEDES_REFUSED', message: expect.stringContaining('lost commits') as unknown })
       expect(await world.got(steward.find(charge, 'b'))).toBeNull()
       await world.got(steward.refute(charge, 'a', { by: "the provider's list", at: world.time.wallMs }))
+      expect((await told()).happened).toMatch(/^No\. Its one attempt certainly did not take effect/)
       await world.got(steward.submit(charge, successor))
       await world.reaches(charge, 'b', 'rejected')
       // What ended since then is on record.

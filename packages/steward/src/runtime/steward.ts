@@ -384,6 +384,7 @@ export class Steward implements StewardApi {
       operation: { ...(owner === undefined ? {} : { owner }), ...(runbook === undefined ? {} : { runbook }) },
       paused: holding ? [`${holding.kind} ${holding.name} is ${holding.mode === 'pause' ? 'paused' : 'held'} by ${holding.by}: ${holding.why}`] : [],
       setBack: this.#controls.setBack?.why,
+      restored: this.#controls.restored,
     })
   }
 

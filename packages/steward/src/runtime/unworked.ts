@@ -1,7 +1,8 @@
 /** Alerts about work that stands still: no running worker takes it (one a day per operation and version), or the engine let go of it. */
-import type { Alert } from '../core/alert.ts'
+import { type Alert, dayOf } from '../core/alert.ts'
 import type { Call } from '../core/call.ts'
 import { durationText } from '../core/duration.ts'
+import { LIMITS } from '../core/limits.ts'
 
 type Unworked = { readonly operation: string; readonly at: number; readonly message: string }
 
@@ -13,11 +14,12 @@ export function notUnderstood({ operation, at, message }: Unworked, version: num
   return { ...aboutOperation(operation, at), id: `not_understood:${operation}:${version}:${dayOf(at)}`, kind: 'not_understood', message, next: `Deploy a worker that knows ${operation} version ${version}, or an upgrade from it.` }
 }
 
-/** Claims have been slow for a while: mostly a transaction that is held open, so that dead rows cannot be cleaned up. One a day. */
-export function claimsSlow(store: string, { operation, at, tookMs, sinceMs }: { readonly operation: string; readonly at: number; readonly tookMs: number; readonly sinceMs: number }): Alert {
+/** Claims have been slow or given up for a while: mostly a transaction that is held open, so that dead rows cannot be cleaned up. One a day. `error`: what the last one was given up with. */
+export function claimsSlow(store: string, { operation, at, tookMs, sinceMs, error }: { readonly operation: string; readonly at: number; readonly tookMs: number; readonly sinceMs: number; readonly error: string | null }): Alert {
+  const last = error === null ? `took ${durationText(Math.round(tookMs))}` : `was given up (${error})`.slice(0, LIMITS.reasonChars)
   return {
     ...aboutOperation(operation, at), id: `claims_slow:${dayOf(at)}`, kind: 'claims_slow', severity: 'warn',
-    message: `Taking calls from ${store} has been slow for ${durationText(sinceMs)}: the last claim took ${durationText(Math.round(tookMs))}. Calls wait longer than they need to; none is lost.`,
+    message: `Taking calls from ${store} has been slow for ${durationText(sinceMs)}: the last claim ${last}. Calls wait longer than they need to; none is lost.`,
     next: 'Look for a transaction that is held open (PostgreSQL: pg_stat_activity by xact_start, the oldest first), for dead rows that are not cleaned up, and at the disk.',
   }
 }
@@ -33,8 +35,4 @@ export function invariantBroken(call: Call, error: unknown, at: number): Alert {
 
 function aboutOperation(operation: string, at: number): Omit<Alert, 'id' | 'kind' | 'message' | 'next'> {
   return { severity: 'page', at, operation, callId: null, key: null, state: null }
-}
-
-function dayOf(at: number): number {
-  return Math.floor(at / 86_400_000)
 }

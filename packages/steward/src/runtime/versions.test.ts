@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { natural, none, providerKey } from '../ports/definition.ts'
 import type { Operation } from './api.ts'
-import { answers, lost, onEachStore, scripted, type World } from './world.fixture.ts'
+import { answers, lost, onEachStore, scripted, silent, type World } from './world.fixture.ts'
 
 const idempotency = providerKey({ retention: '1h' })
 const cents = { 1: (old: never) => ({ cents: (old as { amount: number }).amount * 100 }) }
@@ -99,6 +99,40 @@ onEachStore((make) => {
     expect(next.sent).toHaveLength(1)
     expect(next.sent[0]).toMatchObject({ generation: 2, input: { cents: 500 } })
     expect(next.sent[0]?.idempotencyKey).not.toBe(old.sent[0]?.idempotencyKey)
+  })
+
+  it('tells of attempts that nobody knows, although the look for what is due late fails; and that it does, when it goes on', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency, timeout: '2s', giveUpAfter: '2h' }, silent)
+    const gone = await world.work({ operations: [charge] })
+    await world.got(gone.steward.submit(charge, { key: 'a', input: {} }))
+    await world.until(() => charge.sent.length === 1)
+    gone.system.frozen = true
+    const other = await world.work({ operations: [scripted(world, { name: 'other', idempotency }, answers(1))] })
+    world.processes.reverse()
+    other.watched.refuse = (method) => { if (method === 'lateLanes') throw new Error('canceling statement due to statement timeout') }
+    await world.pass(60_000)
+    expect(await world.alerted()).toEqual(['not_understood'])
+    await world.pass(600_000)
+    expect(await world.alerted()).toEqual(['not_understood', 'looks_given_up'])
+    expect(other.alerts.at(-1)).toMatchObject({ severity: 'page', operation: '*', message: expect.stringContaining('canceling statement') as unknown })
+  })
+
+  it('tells from a process that only submits, and knows the operation, of an attempt whose worker is gone and which nobody takes over', async () => {
+    const world = make()
+    const charge = scripted(world, { idempotency, timeout: '20s', giveUpAfter: '1h' }, silent, answers(1))
+    const web = await world.open({ operations: [charge] })
+    const gone = await world.work({ operations: [charge] })
+    await world.got(web.steward.submit(charge, { key: 'a', input: {} }))
+    await world.until(() => charge.sent.length === 1)
+    gone.system.frozen = true
+    await world.pass(45_000)
+    expect(await world.alerted()).toEqual([])
+    await world.pass(60_000)
+    expect(web.alerts.map(({ kind, message }) => [kind, message])).toEqual([['no_worker', expect.stringContaining('may have happened')]])
+    expect((await world.call(charge, 'a')).state).toBe('running')
+    await world.work({ operations: [charge] })
+    await world.reaches(charge, 'a', 'succeeded')
   })
 
   it('works an operation it first hears of when a call of it is submitted, without a false alert', async () => {
