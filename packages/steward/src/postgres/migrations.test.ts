@@ -7,8 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { home } from '../cli/cli.fixture.ts'
 import type { Store } from '../ports/store.ts'
 import type { Migration } from '../store-sql/migrations.ts'
-import { World } from '../testing/conformance/world.ts'
-import { migratePostgres, postgres } from './index.ts'
+import { OPERATION, World } from '../testing/conformance/world.ts'
+import { fromPg, migratePostgres, postgres } from './index.ts'
 import { Connections } from './pool.ts'
 import { migrateSchema, type OpeningOptions, openSchema, POSTGRES_MIGRATIONS } from './schema.ts'
 import { type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
@@ -103,6 +103,22 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     expect(reports).toContainEqual({ from: 1, to: 2, statements: LATER.statements({} as never) })
     expect(await migrateSchema(at(pool, steps), false)).toEqual({ from: 2, to: 2, statements: [] })
     expect((await pool.query("SELECT name, value FROM steward.steward_meta WHERE name LIKE 'schema%' ORDER BY name")).rows).toEqual([{ name: 'schema_needs', value: '1' }, { name: 'schema_version', value: '2' }])
+  })
+
+  it('holds nobody up while it waits for a transaction of the application, and is done once that has ended', async () => {
+    const { pool } = await withVersion1()
+    const store = await open(pool)
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    expect(await store.insertWithin?.(fromPg(client), { kind: 'insert', call: samples.call({ key: 'within' }), factsSeen: 0 })).toEqual({ ok: true })
+    const migrating = migrateSchema(at(pool, [...POSTGRES_MIGRATIONS, LATER]), false)
+    const waits = async (): Promise<boolean> => (await admin.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%'")).rowCount === 1
+    while (!(await waits()));
+    expect(await store.insert([{ kind: 'insert', call: samples.call({ key: 'meanwhile' }), factsSeen: 0 }])).toEqual([{ ok: true }])
+    await client.query('COMMIT')
+    client.release()
+    expect(await migrating).toMatchObject({ from: 1, to: 2 })
+    expect(await store.find(OPERATION, 'within')).not.toBeNull()
   })
 
   it('skips versions, and refuses the version before only where the schema says so', async () => {
