@@ -27,11 +27,11 @@ export type Restored = {
 /** Stands where an attempt names its worker: whoever it was, the database has forgotten. */
 export const FORGOTTEN = 'forgotten'
 
-/** Whether an attempt of this call may have been made and forgotten, and is not presumed yet. */
+/** Whether an attempt of this call may have been made and forgotten, and is not presumed yet. One at an earlier instant is another. */
 export function mayBeForgotten(call: Call, restored: Restored, policy: Policy): boolean {
   // An ended call is not sent by itself, and from accepted nothing is resent.
   if (isEnd(call.state) || call.state === 'accepted') return false
-  if (call.story.some((entry) => entry.what === 'presumed' && entry.noticedAt === restored.noticedAt)) return false
+  if (call.story.some((entry) => entry.what === 'presumed' && entry.noticedAt === restored.noticedAt && entry.lostSinceAt <= restored.lostSinceAt)) return false
   if (call.createdAt > restored.noticedAt) return call.attempts === 0 && call.createdAt <= restored.lookFirstUntilAt && policy.hasLookup && policy.answer !== 'natural'
   // One in doubt may have been moved on by a fact before it was due, and sent; one that was moved since the notice was in another state before.
   return call.state !== 'waiting' || (call.dueAt !== null && call.dueAt <= restored.noticedAt) || (call.story.at(-1)?.at ?? 0) > restored.noticedAt
