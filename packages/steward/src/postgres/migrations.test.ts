@@ -121,6 +121,22 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     expect(await store.find(OPERATION, 'within')).not.toBeNull()
   })
 
+  it('serves a role that the owner has granted what the guide says, also after the next migration', async () => {
+    const { pool, url } = await withVersion1()
+    const guide = readFileSync(join(import.meta.dirname, '../../../../docs/guides/from-one-machine-to-a-fleet.md'), 'utf8')
+    const [, grants = ''] = /```sql\n(GRANT[^`]*)```/.exec(guide) ?? []
+    const role = `service_${databases}`
+    await pool.query(`CREATE ROLE ${role} LOGIN; ${grants.replaceAll('TO service', `TO ${role}`)}`)
+    await migrateSchema(at(pool, [...POSTGRES_MIGRATIONS, LATER]), false)
+    const service = new Pool({ connectionString: url.replace('steward@', `${role}@`), max: 3 })
+    ends.push(() => service.end())
+    const store = await open(service)
+    expect(await store.insert([{ kind: 'insert', call: samples.call({ key: 'a' }), factsSeen: 0 }])).toEqual([{ ok: true }])
+    expect(await store.keepEarlyFact(OPERATION, 'b', { fact: { kind: 'applied', at: 1, by: 'webhook' }, result: null })).toEqual({ kept: true })
+    await store.control({ set: { kind: 'provider', name: 'other', mode: 'pause', untilAt: null, by: 'ana', why: 'x', at: THEN } }, [])
+    await service.query("INSERT INTO steward.steward_colour VALUES ('red')")
+  })
+
   it('skips versions, and refuses the version before only where the schema says so', async () => {
     const { pool } = await withVersion1()
     await migrateSchema(at(pool, [...POSTGRES_MIGRATIONS, LATER]), false)
