@@ -27,11 +27,11 @@ export type Restored = {
 /** Stands where an attempt names its worker: whoever it was, the database has forgotten. */
 export const FORGOTTEN = 'forgotten'
 
-/** Whether an attempt of this call may have been made and forgotten, and is not presumed yet. */
+/** Whether an attempt of this call may have been made and forgotten, and is not presumed yet. One at an earlier instant is another. */
 export function mayBeForgotten(call: Call, restored: Restored, policy: Policy): boolean {
   // An ended call is not sent by itself, and from accepted nothing is resent.
   if (isEnd(call.state) || call.state === 'accepted') return false
-  if (isPresumed(call, restored.noticedAt)) return false
+  if (isPresumed(call, restored)) return false
   if (call.createdAt > restored.noticedAt) return call.attempts === 0 && call.createdAt <= restored.lookFirstUntilAt && policy.hasLookup && policy.answer !== 'natural'
   // One in doubt may have been moved on by a fact before it was due, and sent; one that was moved since the notice was in another state before.
   return call.state !== 'waiting' || (call.dueAt !== null && call.dueAt <= restored.noticedAt) || (call.story.at(-1)?.at ?? 0) > restored.noticedAt
@@ -41,18 +41,21 @@ export function mayBeForgotten(call: Call, restored: Restored, policy: Policy): 
  * Whether what a person orders now (a redrive, a retry ahead of time) may have been ordered in the lost time, too, and carried
  * out: the call was there before the notice, and nothing of it was begun since.
  */
-export function mayHaveBeenOrdered(call: Call, { noticedAt }: Restored): boolean {
-  return (isEnd(call.state) || call.state === 'waiting') && call.createdAt <= noticedAt && !isPresumed(call, noticedAt) && !call.story.some((entry) => entry.what === 'begun' && entry.at > noticedAt)
+export function mayHaveBeenOrdered(call: Call, restored: Restored): boolean {
+  const { noticedAt } = restored
+  return (isEnd(call.state) || call.state === 'waiting') && call.createdAt <= noticedAt && !isPresumed(call, restored) && !call.story.some((entry) => entry.what === 'begun' && entry.at > noticedAt)
 }
 
 /** Whether a call that ended before the notice may have been sent anew in the lost time, or replaced: nobody has looked since. @param timeoutMs what was begun before the notice may leave for so long. */
-export function mayHaveMovedSince(call: Call, { noticedAt }: Restored, timeoutMs: number): boolean {
-  const isOld = call.endedAt !== null && call.endedAt <= noticedAt && !isPresumed(call, noticedAt)
+export function mayHaveMovedSince(call: Call, restored: Restored, timeoutMs: number): boolean {
+  const { noticedAt } = restored
+  const isOld = call.endedAt !== null && call.endedAt <= noticedAt && !isPresumed(call, restored)
   return isOld && !call.facts.some((fact) => fact.kind === 'refuted' && fact.attempt === undefined && fact.at > noticedAt + timeoutMs)
 }
 
-function isPresumed(call: Call, noticedAt: number): boolean {
-  return call.story.some((entry) => entry.what === 'presumed' && entry.noticedAt === noticedAt)
+/** What was said of the same loss later, and reaches further back, is presumed anew: the provider's memory of the key is counted from there. */
+function isPresumed(call: Call, { noticedAt, lostSinceAt }: Restored): boolean {
+  return call.story.some((entry) => entry.what === 'presumed' && entry.noticedAt === noticedAt && entry.lostSinceAt <= lostSinceAt)
 }
 
 /** The call with the attempt that is presumed, which counts as over when the last one begun before the notice is. */

@@ -332,7 +332,8 @@ export interface Store {
    *
    * Waits a moment at most for a transaction that is open elsewhere and has the key; then it rejects with STEWARD_STORE_UNAVAILABLE
    * and `details.held`, and is to be asked again. Rejects with STEWARD_CALL_NOT_FOUND (`details`: id and end state) when the call's record was pruned, and with
-   * STEWARD_FACT_INVALID when the key keeps too many different facts already; nothing is kept then.
+   * STEWARD_FACT_INVALID when the key keeps too many different facts already and this one says nothing more (`saysMore` of core/facts.ts:
+   * the first word that it happened does); nothing is kept then.
    */
   keepEarlyFact(operation: string, key: string, fact: EarlyFact): Promise<{ readonly kept: true } | { readonly kept: false; readonly call: Call }>
 

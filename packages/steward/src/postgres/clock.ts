@@ -51,3 +51,8 @@ export function later(delayMs: number, run: () => void): () => void {
   timer.unref()
   return () => clearTimeout(timer)
 }
+
+/** For whoever awaits it: the process stays alive meanwhile. */
+export function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, delayMs))
+}

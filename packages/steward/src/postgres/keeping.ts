@@ -1,6 +1,7 @@
 /** What comes before a call and what outlives it: facts that wait for their call, and keys of pruned ones. */
 import type { Call } from '../core/call.ts'
 import { StewardError } from '../core/errors.ts'
+import { saysMore } from '../core/facts.ts'
 import { LIMITS } from '../core/limits.ts'
 import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
 import type { EarlyFact } from '../ports/store.ts'
@@ -44,13 +45,14 @@ export function keeping(around: Around, lockMs: number) {
     }
     if (id !== null) throw new StewardError('STEWARD_CALL_NOT_FOUND', prunedText(operation, key, id, known?.['state'] as string), { operation, key, id, state: known?.['state'] })
     const waiting = await session.query(sql.waiting, [namespace, operation, key])
-    for (const row of waiting) {
-      const joined = joinEarlyFacts(JSON.parse(row['body'] as string) as EarlyFact, fact)
+    const facts = waiting.map((row) => JSON.parse(row['body'] as string) as EarlyFact)
+    for (const [at, row] of waiting.entries()) {
+      const joined = joinEarlyFacts(facts[at] as EarlyFact, fact)
       if (joined === null) continue
       await session.change(sql.replace, [Number(row['seq']), JSON.stringify(joined)])
       return { kept: true }
     }
-    if (waiting.length >= LIMITS.factsPerCall) {
+    if (waiting.length >= LIMITS.factsPerCall && !saysMore(facts.map((known) => known.fact), fact.fact, LIMITS.factsPerCall)) {
       throw new StewardError('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
     }
     await session.change(sql.touch, [operation, key])

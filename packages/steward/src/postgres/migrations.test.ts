@@ -7,8 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { home } from '../cli/cli.fixture.ts'
 import type { Store } from '../ports/store.ts'
 import type { Migration } from '../store-sql/migrations.ts'
-import { World } from '../testing/conformance/world.ts'
-import { migratePostgres, postgres } from './index.ts'
+import { OPERATION, World } from '../testing/conformance/world.ts'
+import { fromPg, migratePostgres, postgres } from './index.ts'
 import { Connections, type PgPool } from './pool.ts'
 import { migrateSchema, type OpeningOptions, openSchema, POSTGRES_MIGRATIONS } from './schema.ts'
 import { meddledPool, type PostgresServer, postgresServer, VERSIONS } from './server.fixture.ts'
@@ -152,6 +152,38 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     released.resolve()
     expect(await Promise.all([migrating, another])).toMatchObject([{ from: 1, to: 2 }, { to: 2 }])
     expect((await migrateSchema(at(pool, steps), true)).statements).toEqual([])
+  })
+
+  it('holds nobody up while it waits for a transaction of the application, and is done once that has ended', async () => {
+    const { pool } = await withVersion1()
+    const store = await open(pool)
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    expect(await store.insertWithin?.(fromPg(client), { kind: 'insert', call: samples.call({ key: 'within' }), factsSeen: 0 })).toEqual({ ok: true })
+    const migrating = migrateSchema(at(pool, [...POSTGRES_MIGRATIONS, LATER]), false)
+    const waits = async (): Promise<boolean> => (await admin.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%'")).rowCount === 1
+    while (!(await waits()));
+    expect(await store.insert([{ kind: 'insert', call: samples.call({ key: 'meanwhile' }), factsSeen: 0 }])).toEqual([{ ok: true }])
+    await client.query('COMMIT')
+    client.release()
+    expect(await migrating).toMatchObject({ from: 1, to: 2 })
+    expect(await store.find(OPERATION, 'within')).not.toBeNull()
+  })
+
+  it('serves a role that the owner has granted what the guide says, also after the next migration', async () => {
+    const { pool, url } = await withVersion1()
+    const guide = readFileSync(join(import.meta.dirname, '../../../../docs/guides/from-one-machine-to-a-fleet.md'), 'utf8')
+    const [, grants = ''] = /```sql\n(GRANT[^`]*)```/.exec(guide) ?? []
+    const role = `service_${databases}`
+    await pool.query(`CREATE ROLE ${role} LOGIN; ${grants.replaceAll('TO service', `TO ${role}`)}`)
+    await migrateSchema(at(pool, [...POSTGRES_MIGRATIONS, LATER]), false)
+    const service = new Pool({ connectionString: url.replace('steward@', `${role}@`), max: 3 })
+    ends.push(() => service.end())
+    const store = await open(service)
+    expect(await store.insert([{ kind: 'insert', call: samples.call({ key: 'a' }), factsSeen: 0 }])).toEqual([{ ok: true }])
+    expect(await store.keepEarlyFact(OPERATION, 'b', { fact: { kind: 'applied', at: 1, by: 'webhook' }, result: null })).toEqual({ kept: true })
+    await store.control({ set: { kind: 'provider', name: 'other', mode: 'pause', untilAt: null, by: 'ana', why: 'x', at: THEN } }, [])
+    await service.query("INSERT INTO steward.steward_colour VALUES ('red')")
   })
 
   it('skips versions, and refuses the version before only where the schema says so', async () => {

@@ -405,10 +405,11 @@ onEachStore((make, kind) => {
       // Breaks off before the hold is lifted: everything stays held, and saying it again goes on.
       let writes = 0
       watched.refuse = (method, args) => { if (method === 'control' && 'restored' in (args[0] as object) && writes++ === 0) throw new Error('the connection broke') }
-      await expect(world.got(steward.restored({ ...ana, lostSince: world.time.wallMs }))).rejects.toThrow('the connection broke')
+      const lostSince = world.time.wallMs
+      await expect(world.got(steward.restored({ ...ana, lostSince }))).rejects.toThrow('the connection broke')
       expect(await isHeld(world)).toBe(true)
       await world.pass(1_000)
-      const again = await world.got(steward.restored({ ...ana, lostSince: world.time.wallMs - 2_000 }))
+      const again = await world.got(steward.restored({ ...ana, lostSince }))
       expect(again).toMatchObject({ presumed: { inDoubt: 0 }, untouched: 2 })
       expect((await world.call(charge, 'a')).attempts).toBe(1)
       expect(await isHeld(world)).toBe(false)

@@ -3,7 +3,8 @@
  *
  * Everything is held first, if the store has not done that by itself. Then each open call that may have been sent in the
  * lost time is presumed to have been, by `decide`, one compare-and-set each. Only then is the hold lifted. Whatever breaks
- * off in between leaves everything held, and saying it again goes on: a call that is presumed sent is not presumed twice.
+ * off in between leaves everything held, and saying it again goes on: a call that is presumed sent is not presumed twice, unless the
+ * instant is an earlier one.
  */
 import type { Call, State } from '../core/call.ts'
 import { type CallEvent, decide } from '../core/decide.ts'

@@ -2,6 +2,7 @@
 import type { Alert } from '../core/alert.ts'
 import type { ClaimQuery, ControlWrite, EarlyFact, Lane, Lease, ListQuery, WorkerRow } from '../ports/store.ts'
 import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
+import { saysMore } from '../core/facts.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallRows } from './call-rows.ts'
 import { applyControl, readControls } from './control-rows.ts'
@@ -101,13 +102,14 @@ function keepsEarlyFact(shared: Prepared, calls: CallRows) {
       throw new StoreRefusal('STEWARD_CALL_NOT_FOUND', prunedText(operation, key, known['id'] as string, known['state'] as string), { operation, key, id: known['id'], state: known['state'] })
     }
     const kept = waiting.all(shared.namespace, operation, key)
-    for (const row of kept) {
-      const joined = joinEarlyFacts(JSON.parse(row['body'] as string) as EarlyFact, fact)
+    const facts = kept.map((row) => JSON.parse(row['body'] as string) as EarlyFact)
+    for (const [at, row] of kept.entries()) {
+      const joined = joinEarlyFacts(facts[at] as EarlyFact, fact)
       if (joined === null) continue
       replace.run(JSON.stringify(joined), row['seq'] as number)
       return { kept: true }
     }
-    if (kept.length >= LIMITS.factsPerCall) {
+    if (kept.length >= LIMITS.factsPerCall && !saysMore(facts.map((known) => known.fact), fact.fact, LIMITS.factsPerCall)) {
       throw new StoreRefusal('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
     }
     add.run(shared.namespace, operation, key, JSON.stringify(fact))

@@ -7,6 +7,7 @@
 import { type Call, isEnd } from '../core/call.ts'
 import { limitAt } from '../core/conclude.ts'
 import { StewardError } from '../core/errors.ts'
+import { saysMore } from '../core/facts.ts'
 import { LIMITS } from '../core/limits.ts'
 import { joinEarlyFacts, prunedText } from '../ports/early-facts.ts'
 import type { Backlog, ClaimQuery, EarlyFact, Lane, ListQuery, SettleDue, SettleInTx, SettleTx, Store, StoreOpening, WorkerRow, CallWrite, WriteResult } from '../ports/store.ts'
@@ -241,7 +242,7 @@ class StoreInMemory implements MemoryStore {
       kept[at] = copy(joined)
       return { kept: true } as const
     }
-    if (kept.length >= LIMITS.factsPerCall) throw new StewardError('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
+    if (kept.length >= LIMITS.factsPerCall && !saysMore(kept.map((known) => known.fact), fact.fact, LIMITS.factsPerCall)) throw new StewardError('STEWARD_FACT_INVALID', `key "${key}" of ${operation} has no call yet and already keeps ${LIMITS.factsPerCall} facts. This one was not stored. Look for a webhook that repeats itself with changing content.`, { operation, key })
     this.data.earlyFacts.set(keyName(operation, key), [...kept, copy(fact)])
     return { kept: true } as const
   })

@@ -132,6 +132,17 @@ export const insertCases: readonly Case[] = [
     const facts = [confirmed(START, 'cipher 1'), refuted(START + 9), confirmed(START, null, { reference: 'ch_other' })]
     assert.deepEqual(await store.insert([inserting(call)]), [{ ok: false, why: 'facts', facts }])
   } },
+  { name: 'refuses a hundred and first fact of a key, but never the first word that it happened', run: async (world) => {
+    const store = await world.open()
+    const call = world.call()
+    const told = (kind: 'applied' | 'refuted', n: number): EarlyFact => ({ fact: { kind, at: START, by: `webhook evt_${n}` }, result: null })
+    for (let n = 0; n < 100; n += 1) await store.keepEarlyFact(OPERATION, call.key, told('refuted', n))
+    await assert.rejects(store.keepEarlyFact(OPERATION, call.key, told('refuted', 100)), { code: 'STEWARD_FACT_INVALID' })
+    assert.deepEqual(await store.keepEarlyFact(OPERATION, call.key, told('applied', 101)), { kept: true })
+    await assert.rejects(store.keepEarlyFact(OPERATION, call.key, told('applied', 102)), { code: 'STEWARD_FACT_INVALID' })
+    const [result] = await store.insert([inserting(call)])
+    assert.equal(result?.ok === false && result.why === 'facts' && result.facts.length, 101)
+  } },
   { name: 'refuses a fact of a pruned key, and says how its call ended', run: async (world) => {
     const store = await world.open()
     const call = world.call()
