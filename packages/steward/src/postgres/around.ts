@@ -105,6 +105,11 @@ export class Around {
     }
   }
 
+  /** Of a key whose call is nowhere, however often one looks. */
+  withoutRecord(operation: string, key: string, id: string): StewardError {
+    return new StewardError('STEWARD_STORE_CORRUPT', `key "${key}" of ${operation} belongs to call ${id}, of which ${this.name} has no record: its row was deleted by other hands. Nothing was stored or sent. Put the row back from a backup; keys are kept for ever, and whether it happened is not known here.`, { operation, key, callId: id })
+  }
+
   /** The call's row wherever it is, locked until the transaction ends; it may move while the lock is waited for. */
   async rowOf(session: Session, id: string): Promise<Row | null> {
     for (let looks = 0; looks < 3; looks++) {

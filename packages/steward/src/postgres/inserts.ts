@@ -52,6 +52,9 @@ function texts({ s, timing }: Around) {
 const ALL_WELL = { ok: true } as const
 const HELD = { ok: false, why: 'held' } as const
 
+/** A call moves from table to table while it is looked for; each move is a transaction of somebody else's. */
+const LOOKS = 5
+
 /** So long the parts of a batch wait once it is known that one of its keys is held: inserts of other processes end within milliseconds. */
 const PART_LOCK_MS = 20
 
@@ -119,10 +122,10 @@ export class CallInserts {
     return results
   }
 
-  async #insert(session: Session, write: InsertWrite): Promise<InsertResult> {
+  async #insert(session: Session, write: InsertWrite, looks = 1): Promise<InsertResult> {
     const { operation, key } = write.call
     const [known] = await session.query(this.#sql.keyOf, [operation, key])
-    if (known !== undefined && known['id'] !== null) return await this.#taken(session, known, write)
+    if (known !== undefined && known['id'] !== null) return await this.#taken(session, known, write, looks)
     const guarded = await this.#guarded(session, write)
     if (guarded !== null) return guarded
     const facts = known === undefined ? [] : (await session.query(this.#sql.facts, [this.#around.namespace, operation, key])).map((row) => JSON.parse(row['body'] as string) as EarlyFact)
@@ -130,7 +133,7 @@ export class CallInserts {
     if (write.supersedes !== undefined) await session.change('SAVEPOINT steward_insert')
     const named = await session.change(known === undefined ? this.#sql.key : this.#sql.keyTaken, [operation, key, write.call.id])
     // Somebody was faster: who it is can be seen by now, since the insert waited for it.
-    if (named === 0) return await this.#insert(session, write)
+    if (named === 0) return await this.#insert(session, write, looks)
     if (write.supersedes !== undefined) {
       const replaced = await this.#writes.one(session, { kind: 'call', leaseAfter: 'keep', ...write.supersedes })
       await session.change(replaced.ok ? 'RELEASE steward_insert' : 'ROLLBACK TO steward_insert')
@@ -141,12 +144,14 @@ export class CallInserts {
     return ALL_WELL
   }
 
-  async #taken(session: Session, known: Row, write: InsertWrite): Promise<InsertResult> {
+  async #taken(session: Session, known: Row, write: InsertWrite, looks: number): Promise<InsertResult> {
     const id = known['id'] as string
     if (known['digests'] !== null) return { ok: false, why: 'pruned', id, state: known['state'], digests: JSON.parse(known['digests'] as string) as unknown } as InsertResult
     const row = await this.#around.rowOf(session, id)
+    if (row !== null) return { ok: false, why: 'joined', call: this.#around.call(row) }
+    if (looks === LOOKS) throw this.#around.withoutRecord(write.call.operation, write.call.key, id)
     // Pruned in between: the next look says so.
-    return row === null ? await this.#insert(session, write) : { ok: false, why: 'joined', call: this.#around.call(row) }
+    return await this.#insert(session, write, looks + 1)
   }
 
   async #guarded(session: Session, { lease, controlsRev: seen }: InsertWrite): Promise<InsertResult | null> {

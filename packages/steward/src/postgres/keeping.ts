@@ -27,6 +27,9 @@ function texts(s: string) {
   }
 }
 
+/** Looks for a call that moves from table to table meanwhile. */
+const LOOKS = 5
+
 /** @param lockMs how long a fact waits for a key that a transaction elsewhere has. */
 export function keeping(around: Around, lockMs: number) {
   const { connections, namespace, s } = around
@@ -34,14 +37,16 @@ export function keeping(around: Around, lockMs: number) {
   let prunedTo = Number.MIN_SAFE_INTEGER
 
   /** The key's row is taken first: whoever inserts the call meets it there, and finds the fact. */
-  async function keep(session: Session, operation: string, key: string, fact: EarlyFact): Promise<Kept> {
+  async function keep(session: Session, operation: string, key: string, fact: EarlyFact, looks = 1): Promise<Kept> {
     await session.change(sql.claimKey, [operation, key])
     const [known] = await session.query(sql.keyOf, [operation, key])
     const id = (known?.['id'] ?? null) as string | null
     if (id !== null && known?.['digests'] === null) {
       const row = await around.rowOf(session, id)
+      if (row !== null) return { kept: false, call: around.call(row) }
+      if (looks === LOOKS) throw around.withoutRecord(operation, key, id)
       // Pruned in between: the next look says so.
-      return row === null ? await keep(session, operation, key, fact) : { kept: false, call: around.call(row) }
+      return await keep(session, operation, key, fact, looks + 1)
     }
     if (id !== null) throw new StewardError('STEWARD_CALL_NOT_FOUND', prunedText(operation, key, id, known?.['state'] as string), { operation, key, id, state: known?.['state'] })
     const waiting = await session.query(sql.waiting, [namespace, operation, key])

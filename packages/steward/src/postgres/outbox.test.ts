@@ -276,6 +276,25 @@ describe.each(VERSIONS)('PostgreSQL %i', (version) => {
     expect(await steward.find(charge, 'a')).toMatchObject({ state: 'succeeded', attempts: 0 })
   })
 
+  it('says that the record of a key is gone, instead of looking for ever, when its row was deleted by hand', async () => {
+    const schema = `place_${++places}`
+    const steward = await open(schema)
+    const order = { key: 'a', input: { amount: 1 } }
+    const statement = await steward.submitStatement(charge, order)
+    await steward.submit(charge, order)
+    await pool.query(`DELETE FROM ${schema}.steward_open`)
+    const gone = { code: 'STEWARD_STORE_CORRUPT', details: { key: 'a' } }
+    await expect(steward.submit(charge, order)).rejects.toMatchObject(gone)
+    expect(await steward.submit(charge, { key: 'b', input: { amount: 1 } })).toMatchObject({ status: 'created' })
+    await expect(steward.confirm(charge, 'a', { by: 'webhook' })).rejects.toMatchObject(gone)
+    await withPg(async (tx, run) => {
+      await expect(steward.submit(charge, { ...order, tx })).rejects.toMatchObject(gone)
+      await run('SELECT 1')
+    })
+    const { rows } = await pool.query(statement.text, [...statement.values])
+    expect(() => statement.read(rows[0] as Record<string, unknown>)).toThrow(expect.objectContaining({ code: gone.code }))
+  })
+
   it('keeps inputs sealed that are submitted inside a transaction', async () => {
     const schema = `place_${++places}`
     const steward = await open(schema, { encryption: { use: 'k1', keys: { k1: new Uint8Array(32).fill(7) } } })

@@ -17,7 +17,7 @@ import { PostgresCallerTx } from './caller.ts'
 import { later } from './clock.ts'
 import { PLACE } from './incarnation.ts'
 import { type CallInserts, OPEN, openValues } from './inserts.ts'
-import { type Session, statement, type Value } from './pool.ts'
+import { type Row, type Session, statement, type Value } from './pool.ts'
 import { refusalOf } from './refusals.ts'
 
 /** A question to the store's own database may take so long, and no longer: its pool may be full of transactions that wait for the answer. */
@@ -81,7 +81,7 @@ export class Outbox {
       const [known] = await session.query(this.#sql.known, [write.call.operation, write.call.key])
       if (known === undefined) continue
       if (known['digests'] !== null) return { ok: false, why: 'pruned', id: known['id'], state: known['state'], digests: JSON.parse(known['digests'] as string) as unknown } as InsertResult
-      if (known['id'] !== null) return { ok: false, why: 'joined', call: this.#around.call(known) }
+      if (known['id'] !== null) return this.#joined(write, known)
       const answer = await this.#withFacts(session, write, xid)
       if (answer !== null) return answer
     }
@@ -98,7 +98,7 @@ export class Outbox {
       read: (row): InsertResult => {
         switch (row?.['status']) {
           case 'created': return { ok: true }
-          case 'joined': case 'reused': case 'taken': return { ok: false, why: 'joined', call: this.#around.call(row) }
+          case 'joined': case 'reused': case 'taken': return this.#joined(write, row)
           case 'pruned': return { ok: false, why: 'pruned', id: row['id'], state: row['state'], digests: JSON.parse(row['digests'] as string) as unknown } as InsertResult
           case 'facts': return { ok: false, why: 'facts', facts: [] }
           case 'again': throw refuse('again', 'somebody else took its key at the same moment. Run the statement again.')
@@ -107,6 +107,11 @@ export class Outbox {
         }
       },
     }
+  }
+
+  #joined({ call }: InsertWrite, row: Row): InsertResult {
+    if (row['body'] === null) throw this.#around.withoutRecord(call.operation, call.key, row['id'] as string)
+    return { ok: false, why: 'joined', call: this.#around.call(row) }
   }
 
   async #admitted(session: Session, { driver }: PostgresCallerTx, write: InsertWrite): Promise<string> {

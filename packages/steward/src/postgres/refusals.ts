@@ -54,6 +54,7 @@ export function isHeldUp(error: unknown): boolean {
 
 /** Whether one caller's values are to blame, rather than the database as a whole: then the others of a batch are tried without it. */
 export function concernsValues(error: unknown): boolean {
+  if (error instanceof StewardError && error.code === 'STEWARD_STORE_CORRUPT' && 'callId' in error.details) return true
   const state = error instanceof StewardError ? error.details['sqlState'] : stateOf(error)
   return typeof state === 'string' && (state.startsWith('22') || state.startsWith('23') || state === '54000')
 }
