@@ -97,7 +97,7 @@ export type Control = Scope & {
 }
 
 /**
- * Sets a control (`hold`s only ever lengthen, and never replace a pause), or lifts it. Setting one of the whole store also fences
+ * Sets a control (`hold`s only ever lengthen, and wait behind a pause), or lifts it, a pause first. Setting one of the whole store also fences
  * every worker, and makes the revision one that nobody has seen; `restored` lifts it, and is kept.
  */
 export type ControlWrite = { readonly set: Control } | { readonly lift: Scope; readonly by: string; readonly why: string; readonly at: number } | { readonly restored: Restored }

@@ -242,6 +242,7 @@ export interface StewardApi {
   redrive(operation: Operation | string, key: string, options: RedriveOptions): Promise<CallView>
   redriveMany(filter: ListFilter, options: RedriveManyOptions): Promise<RedriveManyReport>
   pause(scope: ScopeName, who: ByWhom): Promise<void>
+  /** Lifts a pause; a hold that a provider asked for goes on behind it, and is lifted by a second `resume`. */
   resume(scope: ScopeName, who: ByWhom): Promise<void>
   /**
    * The database was set back (a restored backup, a failover that lost commits), and this is what it lost. Holds everything if

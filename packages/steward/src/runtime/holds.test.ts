@@ -28,6 +28,22 @@ onEachStore((make) => {
     expect(await world.alerted()).toEqual([])
   })
 
+  it('lets nobody send before the time that the provider asked for when a person paused and resumed meanwhile', async () => {
+    const world = make()
+    const busy = throws(() => new SendVerdict({ kind: 'not_applied', reason: 'slow down', status: 429, refused: 'load', retryAfterMs: 20_000 }))
+    const charge = scripted(world, { provider: 'acme', idempotency }, busy, answers(1))
+    const { steward } = await world.work({ operations: [charge] })
+    await world.got(steward.perform(charge, { key: 'a', input: {}, wait: 1 }))
+    const untilAt = (charge.sent[0]?.at ?? 0) + 20_000
+    await world.until(async () => (await steward.controls()).length === 1)
+    await world.got(steward.pause({ provider: 'acme' }, ana))
+    await world.pass(1_000)
+    await world.got(steward.resume({ provider: 'acme' }, ana))
+    expect(await world.got(steward.controls())).toMatchObject([{ mode: 'hold', untilAt }])
+    await world.until(() => charge.sent.length === 2, 60_000)
+    expect(charge.sent[1]?.at).toBeGreaterThanOrEqual(untilAt)
+  })
+
   it('obeys what a lookup is told, too', async () => {
     const world = make()
     let asked = 0

@@ -30,6 +30,8 @@ export type MemoryData = {
   /** Workers whose process has been declared dead: what a lock of the operating system would show. */
   readonly dead: Set<string>
   readonly controls: Map<string, Control>
+  /** The holds behind pauses, by the same names. */
+  readonly behind: Map<string, Control>
   readonly alerts: Map<string, { readonly alert: Alert; deliveredAt: number | null }>
   readonly listeners: Set<() => void>
 }
@@ -37,11 +39,11 @@ export type MemoryData = {
 export function memoryData(): MemoryData {
   return {
     namespace: null, incarnation: 1, knownIncarnation: 1, knownUntilAt: 0, restored: null, seq: 0, mark: 0, controlsRev: 0,
-    rows: new Map(), open: new Map(), keys: new Map(), pruned: new Map(), earlyFacts: new Map(), workers: new Map(), dead: new Set(), controls: new Map(), alerts: new Map(), listeners: new Set(),
+    rows: new Map(), open: new Map(), keys: new Map(), pruned: new Map(), earlyFacts: new Map(), workers: new Map(), dead: new Set(), controls: new Map(), behind: new Map(), alerts: new Map(), listeners: new Set(),
   }
 }
 
-const RECORDS = ['rows', 'keys', 'pruned', 'earlyFacts', 'workers', 'controls', 'alerts'] as const
+const RECORDS = ['rows', 'keys', 'pruned', 'earlyFacts', 'workers', 'controls', 'behind', 'alerts'] as const
 
 /**
  * A copy of all that is stored. What it returns sets the data back to it, as restoring a backup does: whatever was committed

@@ -1,6 +1,7 @@
 /** Inserts and writes of the memory store: the guards of the port, judged one write at a time. */
 import { type Call, isEnd } from '../core/call.ts'
 import type { CallWrite, ControlWrite, InsertResult, InsertWrite, Lease, WriteResult } from '../ports/store.ts'
+import { lifted, type ScopeControls, withControl } from '../ports/scope-controls.ts'
 import { EVERYTHING, joinRestored, revAfterSetBack, setBackAlert, setBackHold } from '../ports/set-back.ts'
 import { keyName, type MemoryData, place, type Row } from './memory-data.ts'
 
@@ -89,19 +90,17 @@ export function applyControl(data: MemoryData, write: ControlWrite): void {
     data.controlsRev += 1
     return
   }
-  if ('lift' in write) {
-    if (data.controls.delete(keyName(write.lift.kind, write.lift.name))) data.controlsRev += 1
-    return
+  const scope = 'lift' in write ? write.lift : write.set
+  const name = keyName(scope.kind, scope.name)
+  const before: ScopeControls = { inForce: data.controls.get(name) ?? null, behind: data.behind.get(name) ?? null }
+  const after = 'lift' in write ? lifted(before) : withControl(before, copy(write.set))
+  for (const [map, control] of [[data.controls, after.inForce], [data.behind, after.behind]] as const) {
+    if (control === null) map.delete(name)
+    else map.set(name, control)
   }
-  const name = keyName(write.set.kind, write.set.name)
-  const known = data.controls.get(name)
-  if (known && write.set.mode === 'hold') {
-    const longer = known.mode === 'hold' && known.untilAt !== null && (write.set.untilAt === null || write.set.untilAt > known.untilAt)
-    if (!longer) return
-  }
-  data.controls.set(name, copy(write.set))
+  if (after.inForce === before.inForce) return
   data.controlsRev += 1
-  if (write.set.kind !== 'store') return
+  if (scope.kind !== 'store' || 'lift' in write) return
   data.controlsRev = revAfterSetBack(data.controlsRev, write.set.at)
   for (const [worker, row] of data.workers) data.workers.set(worker, { ...row, fenced: true })
 }

@@ -141,7 +141,7 @@ export const writeCases: readonly Case[] = [
     assert.deepEqual((await store.alerts({ undeliveredOnly: false, limit: 10 })).map((one) => [one.id, one.deliveredAt]), [['a2', null], ['a1', START + 5]])
     assert.equal((await store.alerts({ undeliveredOnly: false, limit: 1 })).length, 1)
   } },
-  { name: 'only lengthens holds, and never lets one replace a pause', run: async (world) => {
+  { name: 'only lengthens holds, and keeps the longest behind a pause until that is lifted', run: async (world) => {
     const store = await world.open()
     await store.control(hold(START + 10), [])
     await store.control(hold(START + 5, { why: 'shorter' }), [])
@@ -149,13 +149,16 @@ export const writeCases: readonly Case[] = [
     await store.control(hold(START + 20, { why: 'longer' }), [])
     assert.deepEqual((await store.controls()).all.map((one) => [one.untilAt, one.why]), [[START + 20, 'longer']])
     await store.control(hold(0, { mode: 'pause', untilAt: null, by: 'ana' }), [alert('paused')])
-    await store.control(hold(START + 99), [])
+    await store.control(hold(START + 99, { why: 'longest' }), [])
+    await store.control(hold(START + 50), [])
     const paused = await store.controls()
     assert.deepEqual([paused.rev, paused.all.map((one) => one.mode)], [3, ['pause']])
     const lift: ControlWrite = { lift: { kind: 'provider', name: 'stripe' }, by: 'ana', why: 'mended', at: START }
     await store.control(lift, [])
+    assert.deepEqual(await store.controls(), { rev: 4, all: [(hold(START + 99, { why: 'longest' }) as { set: Control }).set], restored: null })
     await store.control(lift, [])
-    assert.deepEqual(await store.controls(), { rev: 4, all: [], restored: null })
+    await store.control(lift, [])
+    assert.deepEqual(await store.controls(), { rev: 5, all: [], restored: null })
     assert.equal((await store.alerts({ undeliveredOnly: true, limit: 10 })).length, 1)
   } },
   { name: 'keeps the mark of an end until the application was told', run: async (world) => {
