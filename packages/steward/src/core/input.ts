@@ -73,12 +73,18 @@ export function fieldDigests(input: Json, salt: string, digest: (text: string) =
   const visit = (value: Json, path: string): void => {
     const entries: readonly (readonly [string, Json])[] = Array.isArray(value)
       ? value.map((member, i) => [`${path}[${i}]`, member as Json] as const)
-      : isRecord(value) ? Object.keys(value).filter((key) => value[key] !== undefined).map((key) => [path === '' ? key : `${path}.${key}`, value[key] as Json] as const) : []
+      : isRecord(value) ? Object.keys(value).filter((key) => value[key] !== undefined).map((key) => [memberPath(path, key), value[key] as Json] as const) : []
     if (entries.length === 0) out[path] = digest(`${salt}\u0000${path}\u0000${JSON.stringify(value)}`).slice(0, 24)
     for (const [where, member] of entries) visit(member, where)
   }
   visit(input, '')
   return out
+}
+
+/** No two fields have one path: a name that could be read as several is quoted. */
+function memberPath(path: string, key: string): string {
+  if (key === '' || /[.[\]"]/.test(key)) return `${path}[${JSON.stringify(key)}]`
+  return path === '' ? key : `${path}.${key}`
 }
 
 /** Paths in which an input differs from the digests of a pruned one. */
