@@ -106,6 +106,21 @@ onEachStore((make) => {
     expect(told).toEqual(['a'])
   })
 
+  it('tells all ends that were recorded without the handler at once, however many', async () => {
+    const world = make()
+    let told = 0
+    const charge = scripted(world, { idempotency, onSettled: () => { told++ } }, answers(1))
+    const web = await world.open({ operations: [charge] })
+    for (let n = 0; n < 120; n++) {
+      await world.got(web.steward.confirm(charge, `k${n}`, { by: 'webhook' }))
+      await world.got(web.steward.submit(charge, { key: `k${n}`, input: {} }))
+    }
+    await world.work({ operations: [charge] })
+    await world.until(() => told > 0)
+    await world.pass(500)
+    expect(told).toBe(120)
+  })
+
   it('goes on sending and settling other calls while one handler takes its time', async () => {
     const world = make()
     const door = gate()

@@ -35,22 +35,32 @@ export class Settling {
     this.#stopped = true
   }
 
+  /** All that is due, page by page: after a handler was mended there may be very many. What cannot be told stays due, and is no progress. */
   async #round(): Promise<void> {
+    while (!this.#stopped && (await this.#page()));
+  }
+
+  /** @returns whether there may be more, and something came of this one. */
+  async #page(): Promise<boolean> {
     const { store, system, registry, recorder, log } = this.#o
     const now = store.now()
-    for (const due of await store.settlesDue(now, PAGE, registry.names())) {
-      if (this.#stopped) return
+    const all = await store.settlesDue(now, PAGE, registry.names())
+    let moved = 0
+    for (const due of all) {
+      if (this.#stopped) return false
       const registered = registry.get(due.call.operation)
       if (!registered) continue
       if (!isEnd(due.call.state)) {
         // Redriven since: there will be another end to tell of.
         await store.settleTold(due.call.id, null, 0)
+        moved++
         continue
       }
       // The round may have waited for the store: the entry stands where it is made.
       const at = Math.max(store.now(), due.call.story.at(-1)?.at ?? 0)
       const told = { ...due.call, rev: due.call.rev + 1, story: [...due.call.story, { at, what: 'settled' as const, why: 'the application was told' }] }
       const { result, handler } = await store.writeSettling({ kind: 'call', call: told, expectRev: due.call.rev, leaseAfter: 'keep', settleDueAt: now, onlyIfHandled: true }, recorder.inTx(due.call, registered))
+      if (result.ok) moved++
       if (!result.ok || handler === undefined) continue
       const tries = due.tries + 1
       const waitMs = Math.min(LONGEST_WAIT_MS, ROUND_MS * 2 ** Math.min(tries, 20)) * (0.5 + system.random() / 2)
@@ -65,5 +75,6 @@ export class Settling {
         this.#o.onAlerts()
       }
     }
+    return moved > 0 && all.length === PAGE
   }
 }
