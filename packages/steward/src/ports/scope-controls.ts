@@ -14,7 +14,9 @@ export const BEHIND = 'behind '
 
 /** Holds only lengthen, and never replace a pause. @returns `before` itself when nothing changes. */
 export function withControl(before: ScopeControls, set: Control): ScopeControls {
-  const { inForce, behind } = before
+  const { inForce } = before
+  // Left behind by a version that lifts the pause alone: it is over.
+  const behind = inForce?.mode === 'pause' ? before.behind : null
   if (set.mode === 'pause') return { inForce: set, behind: inForce?.mode === 'hold' ? inForce : behind }
   if (inForce?.mode === 'pause') return isLonger(set, behind) ? { inForce, behind: set } : before
   return isLonger(set, inForce) ? { inForce: set, behind } : before
@@ -22,7 +24,8 @@ export function withControl(before: ScopeControls, set: Control): ScopeControls 
 
 /** Of a pause and a hold the pause is lifted first. @returns `before` itself when there is nothing to lift. */
 export function lifted(before: ScopeControls): ScopeControls {
-  return before.inForce === null ? before : { inForce: before.behind, behind: null }
+  if (before.inForce === null) return before
+  return { inForce: before.inForce.mode === 'pause' ? before.behind : null, behind: null }
 }
 
 function isLonger({ untilAt }: Control, than: Control | null): boolean {
